@@ -1,0 +1,1 @@
+"""The gateway of one home: reads the sensors, decides alarms on the spot, tells people, remembers, forwards."""

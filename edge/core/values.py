@@ -1,0 +1,115 @@
+"""The frozen values that cross the core's borders, and the named reasons they carry.
+
+Times are integer milliseconds of the machine's monotonic clock; measured values are scaled integers whose unit and
+scale stand in the point's description. A reading that failed carries a reason and no number.
+"""
+
+from dataclasses import dataclass
+from enum import IntEnum, StrEnum
+from typing import NamedTuple
+
+
+class Level(IntEnum):
+    """What a point rule makes of its readings. Unknown is no level: a rule keeps the last one it was sure of."""
+
+    NORMAL = 0
+    EARLY = 1
+    ALARM = 2
+    FAULT = 3
+
+
+class Class(StrEnum):
+    """What a condition means to people, worst first (PANEL.md, "Classes")."""
+
+    FIRE = "fire"
+    ELECTRICAL = "electrical"
+    EARLY_WARNING = "early_warning"
+    SUPERVISORY = "supervisory"
+    FAULT = "fault"
+    DISABLED = "disabled"
+    TEST = "test"
+
+
+PRIORITY: tuple[Class, ...] = tuple(Class)
+LATCHING = frozenset({Class.FIRE, Class.ELECTRICAL})
+
+
+class Unknown(StrEnum):
+    """Why there is no value."""
+
+    TIMEOUT = "timeout"
+    NO_LINK = "no_link"
+    REFUSED = "refused"
+    BAD_REPLY = "bad_reply"
+    NACK = "nack"
+    OUT_OF_RANGE = "out_of_range"
+    SENSOR_BROKEN = "sensor_broken"
+    NOT_POLLED = "not_polled"
+
+
+class Kind(StrEnum):
+    """What a transition tells."""
+
+    RAISE = "raise"
+    CLEAR = "clear"
+    CONFIRM = "confirm"
+    RESTORE = "restore"
+    ACKNOWLEDGE = "acknowledge"
+    SILENCE = "silence"
+    RESET = "reset"
+    RESOUND = "resound"
+    START = "start"
+    STOP = "stop"
+    GAP = "gap"
+
+
+class Operation(StrEnum):
+    """What a person may ask of the panel."""
+
+    ACKNOWLEDGE = "acknowledge"
+    SILENCE = "silence"
+    RESET = "reset"
+
+
+class Reading(NamedTuple):
+    """A point's value, or the reason why there is none. A tuple because one is made for every register polled."""
+
+    point: str
+    value: int | None
+    unknown: Unknown | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """Something a named person asked for. `who` is never empty: every act has a name (promise 6)."""
+
+    operation: Operation
+    who: str
+    why: str = ""
+
+
+class Tick(NamedTuple):
+    """Only time has passed."""
+
+
+TICK = Tick()
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """One change of the panel, as people are told it and as the journal keeps it.
+
+    `subject` is the code of a point, of a unit (`source/unit`) or of a bus (`source`), or "" for a zone or the panel.
+    `order` counts a home's fire points in the order they came: 1 is the first-up (首警); 0 where it means nothing.
+    """
+
+    kind: Kind
+    at_ms: int
+    condition: Class | None = None
+    zone: str = ""
+    subject: str = ""
+    value: int | None = None
+    unknown: Unknown | None = None
+    order: int = 0
+    who: str = ""
+    why: str = ""
