@@ -1,0 +1,156 @@
+"""The agent: one home's gateway as a process. It wires sources to the engine, and the engine to people and memory.
+
+Order at the start: locks, outputs, what stood before the power went (it sounds at once), then the sources. A source, a
+disk or an uplink that fails is a fault on the panel, never an end of the process: a home that still hears fire is not
+restarted for it.
+"""
+
+import asyncio
+import gc
+import logging
+import signal
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from edge import locks
+from edge.clock import Clock, SystemClock
+from edge.config import Setup
+from edge.core.signals import Signals
+from edge.desk import Desk
+from edge.engine import describe_points
+from edge.gateway import Gateway
+from edge.sources import SOURCES, Site, Source
+from edge.station import Station
+
+log = logging.getLogger("shouwang.agent")
+
+BEAT_S = 1.0
+"""How often outputs are asserted again and the gateway looks at itself."""
+REVIVE_S = 5.0
+"""How long a source whose code failed rests before it is run again."""
+SWITCH_S = 0.0005
+"""How long a busy thread may keep the interpreter from the loop: the alarm path waits for it at most once."""
+
+
+class Agent:
+    """A home's gateway. `run` returns when it has been told to stop."""
+
+    def __init__(self, setup: Setup, clock: Clock | None = None) -> None:
+        self.setup = setup
+        self.clock = clock or SystemClock()
+        self._folder = Path(setup.gateway.data)
+        self._stopping = asyncio.Event()
+        self._sources: dict[str, Source] = {}
+        self._desk: Desk | None = None
+
+    async def run(self) -> None:
+        """Watch over the home until SIGTERM or SIGINT. Raises `locks.InUse` where another agent holds something."""
+        lock = locks.hold(self._folder / "locks", "agent")
+        tasks: list[asyncio.Task[None]] = []
+        try:
+            self._open()
+            await self._start(tasks)
+            await self._stopping.wait()
+        finally:
+            await self._close(tasks)
+            lock.release()
+
+    def stop(self) -> None:
+        """Have `run` return."""
+        self._stopping.set()
+
+    def show(self, wanted: Signals) -> None:
+        """What the engine drives: the desk."""
+        if self._desk is not None:
+            self._desk.show(wanted)
+
+    def _open(self) -> None:
+        site = Site(self._folder / "locks", self.setup.gateway.simulated)
+        kinds = {}
+        for item in self.setup.sources:
+            self._sources[item.config.name] = SOURCES[item.kind].open(item.config, item.wired, site)
+            kinds[item.config.name] = item.kind
+        self._desk = Desk(self.setup.outputs, self._sources, kinds)
+        self._gateway = Gateway(self.setup, self.clock, self)
+        self._station = Station(self._folder, self._gateway.act, self.status)
+
+    async def _start(self, tasks: list[asyncio.Task[None]]) -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, self.stop)
+        self._gateway.start()
+        tasks += [asyncio.create_task(self._watch(source)) for source in self._sources.values()]
+        tasks.append(asyncio.create_task(self._beat()))
+        await self._station.start()
+        _favour_the_loop()
+        simulated = ", SIMULATED" if self.setup.gateway.simulated else ""
+        log.info("watching %d points of %s%s", len(self.setup.points), self.setup.home.name, simulated)
+
+    async def _watch(self, source: Source) -> None:
+        """Run a source for ever. What it does about its devices' failures is its own; this is for those of its code."""
+        while True:
+            try:
+                await source.run(self._gateway.take)
+            except Exception:
+                log.exception("source %s failed and is run again", source.name)
+            await asyncio.sleep(REVIVE_S)
+
+    async def _beat(self) -> None:
+        while True:
+            try:
+                self._gateway.beat()
+                if self._desk is not None:
+                    self._desk.assert_again()
+            except Exception:
+                log.exception("the beat failed")
+            await asyncio.sleep(BEAT_S)
+
+    def status(self) -> dict[str, Any]:
+        """What `shouwang-edge status` shows."""
+        setup, gateway = self.setup, self._gateway
+        volume = gateway.journal.volume()
+        return {
+            "home": setup.home.code,
+            "gateway": setup.gateway.code,
+            "simulated": setup.gateway.simulated,
+            "silenced": gateway.report.is_silenced,
+            "sound": gateway.engine.wanted.sound,
+            "active": [
+                {
+                    "class": item.condition,
+                    "zone": item.zone,
+                    "point": item.subject,
+                    "order": item.order,
+                    "acknowledged": item.is_acknowledged,
+                    "confirmed": item.is_confirmed,
+                }
+                for item in gateway.report.active
+            ],
+            "points": describe_points(gateway.engine.panel),
+            "journal": {"id": volume.journal, "event_seq": volume.event_seq, "disk": gateway.journal.disk},
+            "uplink": {"connected": gateway.uplink.is_connected, "heard_ms": gateway.uplink.collector_heard_ms},
+            "sources": {name: dict(source.counters()) for name, source in self._sources.items()},
+        }
+
+    async def _close(self, tasks: list[asyncio.Task[None]]) -> None:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        with suppress(AttributeError):  # where the start failed half-way, the rest is not there to be closed
+            await self._station.stop()
+            self._gateway.stop()
+        if self._desk is not None:
+            self._desk.close()
+        for source in self._sources.values():
+            with suppress(Exception):
+                source.close()
+        with suppress(AttributeError):
+            await asyncio.to_thread(self._gateway.close)
+
+
+def _favour_the_loop() -> None:
+    sys.setswitchinterval(SWITCH_S)
+    # What has been made until now stays: no collection has to walk through it while an alarm waits.
+    gc.collect()
+    gc.freeze()

@@ -1,0 +1,142 @@
+"""`shouwang-edge`: run a home's gateway, check its configuration, ask it and operate it.
+
+Exit status: 0 well; 1 something runs that should not, or the other way round; 2 wrong arguments or configuration.
+"""
+
+import argparse
+import asyncio
+import json
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from edge import config, locks, station
+from edge.core.values import Operation
+from edge.schema import ConfigError
+from edge.sources.backends import NotAllowed
+
+DEFAULT_CONFIG = Path("/etc/shouwang/gateway.toml")
+WELL, FAILED, WRONG = 0, 1, 2
+
+_OPERATIONS = {"ack": Operation.ACKNOWLEDGE, "silence": Operation.SILENCE, "reset": Operation.RESET}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command's entry point."""
+    options = _parser().parse_args(argv)
+    try:
+        return int(options.do(options))
+    except ConfigError as error:
+        for line in error.lines:
+            print(line, file=sys.stderr)
+        count = len(error.lines)
+        print(f"{count} mistake{'s' if count > 1 else ''}; nothing was started", file=sys.stderr)
+        return WRONG
+    except (station.StationError, locks.InUse, NotAllowed) as error:
+        print(f"shouwang-edge: {error}", file=sys.stderr)
+        return FAILED
+    except BrokenPipeError:
+        return FAILED
+    except OSError as error:
+        print(f"shouwang-edge: {error.filename or ''}: {error.strerror or error}", file=sys.stderr)
+        return WRONG
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="shouwang-edge", description="The gateway of one home: decides alarms on the spot, and is operated here."
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    run = _command(commands, "run", "watch over the home until told to stop", _run)
+    run.add_argument("--log", default="info", choices=["debug", "info", "warning", "error"], help="how much to log")
+    _command(commands, "check", "say everything that is wrong with the configuration, and start nothing", _check)
+    status = _command(commands, "status", "what the running gateway sees and what stands", _status)
+    status.add_argument("--json", action="store_true", help="the whole answer as one JSON object")
+    for name, text in (
+        ("ack", "acknowledge all that stands: a person has seen it"),
+        ("silence", "stop the sound; the alarm stands, and anything new sounds again"),
+        ("reset", "reset alarms whose cause is gone; what is still there sounds again within 20 s"),
+    ):
+        operate = _command(commands, name, text, _operate)
+        operate.set_defaults(operation=_OPERATIONS[name])
+        operate.add_argument("--who", default="", metavar="NAME", help="the person, kept beside the user's name")
+        operate.add_argument("--why", default="", metavar="TEXT", help="the reason, for the record")
+    return parser
+
+
+def _command(commands: Any, name: str, text: str, do: Any) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = commands.add_parser(name, help=text, description=text.capitalize() + ".")
+    parser.add_argument(
+        "--config", type=Path, default=DEFAULT_CONFIG, metavar="FILE", help=f"gateway.toml (default: {DEFAULT_CONFIG})"
+    )
+    parser.set_defaults(do=do)
+    return parser
+
+
+def _run(options: argparse.Namespace) -> int:
+    setup = config.load(options.config)
+    logging.basicConfig(
+        level=options.log.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr
+    )
+    from edge.agent import Agent  # only here: the other commands answer in a blink without it
+
+    asyncio.run(Agent(setup).run())
+    return WELL
+
+
+def _check(options: argparse.Namespace) -> int:
+    setup = config.load(options.config)
+    unsupervised = [point.code for point in setup.points if not point.supervised]
+    print(f"{options.config}: well")
+    print(f"  home {setup.home.code} {setup.home.name}, gateway {setup.gateway.code}, rules {setup.gateway.rules}")
+    print(f"  {len(setup.points)} points in {len(setup.zones)} zones, {len(setup.outputs)} outputs")
+    print(f"  sources: {', '.join(f'{item.config.name} ({item.kind})' for item in setup.sources)}")
+    if unsupervised:
+        print(f"  unsupervised, a broken wire is not seen: {', '.join(unsupervised)}")
+    if setup.gateway.simulated:
+        print("  SIMULATED: no hardware is used")
+    return WELL
+
+
+def _folder(options: argparse.Namespace) -> Path:
+    return Path(config.load(options.config).gateway.data)
+
+
+def _operate(options: argparse.Namespace) -> int:
+    question = {"do": str(options.operation), "who": options.who, "why": options.why}
+    station.ask(_folder(options), question)
+    print(f"{options.operation}: done")
+    return WELL
+
+
+def _status(options: argparse.Namespace) -> int:
+    status = station.ask(_folder(options), {"do": "status"})
+    if options.json:
+        print(json.dumps(status, ensure_ascii=False))
+        return WELL
+    for line in _status_lines(status):
+        print(line)
+    return WELL
+
+
+def _status_lines(status: dict[str, Any]) -> list[str]:
+    simulated = "  SIMULATED" if status["simulated"] else ""
+    lines = [f"{status['home']}/{status['gateway']}{simulated}"]
+    places = {point["code"]: f"{point['place']} ({point['code']})" for point in status["points"]}
+    for item in status["active"]:
+        where = places.get(item["point"], item["point"])
+        marks = [f"no. {item['order']}"] if item["order"] else []
+        marks += [mark for mark in ("confirmed", "acknowledged") if item[mark]]
+        lines.append(f"  {item['class'].upper():14} {where}  {', '.join(marks)}".rstrip())
+    if not status["active"]:
+        lines.append("  nothing stands")
+    lines += [_point_line(point) for point in status["points"]]
+    return lines
+
+
+def _point_line(point: dict[str, Any]) -> str:
+    seen = "never heard" if point["age_ms"] is None else f"{point['age_ms'] / 1000:.1f} s ago"
+    value = f"unknown: {point['unknown']}" if point["unknown"] else str(point["value"])
+    return f"  {point['code']:14} {point['level']:8} {value:22} {seen:14} {point['place']}"

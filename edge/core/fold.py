@@ -1,0 +1,155 @@
+"""The one fold: `fold(panel, input, now_ms) -> (panel, transitions, wake_at)`.
+
+An input is a Reading, an Act or a TICK (only time has passed). Stages: point rule, supervision, zone, panel. The panel
+passed in is taken over and given back changed (see `panel`); nothing else is touched. `wake_at` is when the fold wants
+to be called again though nothing comes in, or None; it always lies in the future.
+"""
+
+from heapq import heappop
+
+from edge.core import conditions, operate, supervision, zone
+from edge.core.panel import Panel, Point, Task, meaning
+from edge.core.values import LATCHING, Act, Class, Level, Reading, Tick, Transition, Unknown
+
+_WEIGHT = {Level.NORMAL: 0, Level.FAULT: 1, Level.EARLY: 2, Level.ALARM: 3}
+"""What unknown holds on to: the end of a fault may be a raise, the end of an alarm never is."""
+
+NOTHING: tuple[Transition, ...] = ()
+
+Folded = tuple[Panel, tuple[Transition, ...], int | None]
+
+
+def fold(panel: Panel, item: Reading | Act | Tick, now_ms: int) -> Folded:
+    """The panel after one input, what has changed for people, and when time alone will change more.
+
+    A reading of a point that the plan does not have changes nothing. Time never runs backwards: an earlier `now_ms`
+    counts as the latest one seen.
+    """
+    if now_ms < panel.now_ms:
+        now_ms = panel.now_ms
+    panel.now_ms = now_ms
+    deadlines = panel.deadlines
+    # Time first: what was due before the input came is decided as if it had not come.
+    if deadlines and deadlines[0][0] <= now_ms:
+        _meet_deadlines(panel, now_ms)
+    if type(item) is Reading:
+        point = panel.points.get(item.point)
+        if point is not None:
+            if item.value is not None:
+                _take_value(panel, point, item.value, now_ms)
+            else:
+                _take_unknown(point, item)
+    elif type(item) is Act:
+        operate.operate(panel, item)
+    wake_at = deadlines[0][0] if deadlines else None
+    if not panel.out:
+        return panel, NOTHING, wake_at
+    out, panel.out = tuple(panel.out), []
+    return panel, out, wake_at
+
+
+def _take_value(panel: Panel, point: Point, value: int, now_ms: int) -> None:
+    # The order matters twice: the stamps come first so that what is decided below sees a fresh point, and the rule
+    # comes before the faults that end, so that an alarm is never behind the end of a fault.
+    point.value, point.unknown = value, None
+    point.heard_ms = point.unit.heard_ms = point.bus.heard_ms = now_ms
+    state = point.step(point.rule, point.state, value, now_ms)
+    if state is not point.state:
+        _take_state(panel, point, state)
+    if not point.is_clean:
+        supervision.after_good_reading(panel, point)
+    if panel.reset is not None:
+        operate.try_reset(panel, point.plan.code)
+
+
+def _take_unknown(point: Point, item: Reading) -> None:
+    point.unknown = item.unknown or Unknown.NOT_POLLED
+    point.is_clean = False
+
+
+def _take_state(panel: Panel, point: Point, state: object) -> None:
+    before, was = point.state.level, meaning(point)
+    point.state = state
+    due_ms = point.state.due_ms
+    # A later deadline is not worth the heap: the earlier one finds out that it was put off.
+    if due_ms is not None and due_ms < panel.due.get((Task.RULE, point.plan.code), due_ms + 1):
+        panel.call_at(due_ms, Task.RULE, point.plan.code)
+    if point.state.level is not before:
+        _change_level(panel, point, was)
+
+
+def _change_level(panel: Panel, point: Point, was: Class | None) -> None:
+    plan, now = point.plan, meaning(point)
+    if plan.operation is not None:
+        operate.press(panel, point)
+        return
+    if now is not None and not _is_latched(panel, point, below=now):
+        conditions.raise_of_point(panel, point, now)
+        if now is Class.FIRE and plan.zone in panel.zones:
+            zone.after_fire_raised(panel, point)
+    if was is not None and was is not now:
+        _leave(panel, point, was)
+
+
+def _is_latched(panel: Panel, point: Point, below: Class) -> bool:
+    """Whether an alarm of the point is latched, so that its early warning would only say less."""
+    return below is point.plan.early and (point.plan.condition, point.plan.code) in panel.conditions
+
+
+def _leave(panel: Panel, point: Point, was: Class) -> None:
+    if was not in LATCHING:
+        conditions.clear_condition(panel, was, point.plan.code, value=point.value)
+        return
+    standing = panel.conditions.get((was, point.plan.code))
+    if standing is not None:
+        standing.is_present = False
+
+
+def _meet_deadlines(panel: Panel, now_ms: int) -> None:
+    deadlines = panel.deadlines
+    while deadlines and deadlines[0][0] <= now_ms:
+        at_ms, task, subject = heappop(deadlines)
+        if panel.due.get((task, subject)) == at_ms:
+            del panel.due[(task, subject)]
+            _TASKS[task](panel, subject)
+
+
+def _after_rule(panel: Panel, code: str) -> None:
+    point = panel.points[code]
+    due_ms = point.state.due_ms
+    if due_ms is None:
+        return
+    if due_ms > panel.now_ms:
+        panel.call_at(due_ms, Task.RULE, code)
+        return
+    state = point.step(point.rule, point.state, None, panel.now_ms)
+    # Unknown never clears: what time alone would end waits for a good reading.
+    if point.unknown is None or _WEIGHT[state.level] >= _WEIGHT[point.state.level]:
+        _take_state(panel, point, state)
+    if panel.reset is not None:
+        operate.try_reset(panel, code)
+
+
+def _after_restore(panel: Panel, code: str) -> None:
+    point = panel.points[code]
+    if not point.is_restored or point.unknown is not None:
+        return
+    if point.state.due_ms is not None:
+        panel.call_at(point.state.due_ms, Task.SETTLE, code)  # its rule is about to say whether it is still so
+        return
+    point.is_restored = False
+    for key, condition in list(panel.conditions.items()):
+        if condition.subject == code and condition.is_restored and key[0] not in LATCHING:
+            conditions.clear_condition(panel, key[0], code, value=point.value)
+
+
+_TASKS = {
+    Task.RULE: _after_rule,
+    Task.SETTLE: _after_restore,
+    Task.STALE: supervision.after_silence,
+    Task.RECOVER: supervision.after_recovery,
+    Task.CONFIRM: zone.after_cap,
+    Task.RESET_SUPPLY: operate.after_supply,
+    Task.RESET_END: operate.after_reset,
+    Task.REMIND: conditions.remind,
+}

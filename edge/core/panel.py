@@ -1,0 +1,203 @@
+"""The panel: everything the core remembers between two inputs.
+
+A panel belongs to one caller, who passes it to `fold` and takes it back. It is changed in place: copying the state of
+five hundred points for each of five hundred readings a second would make the decision slower the bigger the home is.
+Everything else about `fold` is pure: the same panel and the same input give the same answer, on any machine, at any
+time.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from enum import IntEnum
+from heapq import heapify, heappush
+from typing import Any
+
+from edge.core.plan import Plan, PointPlan, Rule, ZonePlan
+from edge.core.rules import contact, heat, loop, threshold
+from edge.core.values import Class, Level, Transition, Unknown
+
+RULES: dict[type[Rule], Any] = {
+    contact.ContactRule: contact,
+    threshold.ThresholdRule: threshold,
+    heat.HeatRule: heat,
+    loop.LoopRule: loop,
+}
+"""The module of each rule: its `initial()` and `step(rule, state, value, now_ms)`."""
+
+
+SWEEP_FROM = 64
+"""How many outdated deadlines are never worth a sweep."""
+
+
+class Task(IntEnum):
+    """What a deadline is for; in this order where several fall on one millisecond."""
+
+    RULE = 0
+    SETTLE = 1
+    STALE = 2
+    RECOVER = 3
+    CONFIRM = 4
+    RESET_SUPPLY = 5
+    RESET_END = 6
+    REMIND = 7
+
+
+class Group:
+    """A unit or a bus: what dies as one. `heard_ms` is when any of its points last gave a value."""
+
+    __slots__ = ("code", "fault_after_ms", "heard_ms", "is_down", "points")
+
+    def __init__(self, code: str, heard_ms: int) -> None:
+        self.code = code
+        self.points: list[Point] = []
+        self.fault_after_ms = 0
+        self.heard_ms = heard_ms
+        self.is_down = False
+
+
+class Point:
+    """A point's running state. `is_clean` is the fast path's promise: heard, not unknown, nothing above it down.
+
+    `heard_ms` is the last good reading, or the start before the first one (`is_heard`).
+    """
+
+    __slots__ = (
+        "bus", "heard_ms", "is_clean", "is_heard", "is_restored", "plan", "rule", "state", "step", "unit",
+        "unknown", "value",
+    )  # fmt: skip
+
+    def __init__(self, plan: PointPlan, bus: Group, unit: Group, now_ms: int) -> None:
+        rules = RULES[type(plan.rule)]
+        self.plan = plan
+        self.rule = plan.rule
+        self.step: Callable[[Any, Any, int | None, int], Any] = rules.step
+        self.state = rules.initial()
+        self.bus = bus
+        self.unit = unit
+        self.value: int | None = None
+        self.unknown: Unknown | None = Unknown.NOT_POLLED
+        self.is_heard = False
+        self.is_clean = False
+        self.is_restored = False
+        self.heard_ms = now_ms
+
+
+@dataclass(slots=True)
+class Condition:
+    """Something that is so until it is cleared: an alarm, a warning, a fault."""
+
+    condition: Class
+    subject: str
+    zone: str
+    raised_ms: int
+    order: int = 0
+    is_present: bool = True
+    is_acknowledged: bool = False
+    is_silenced: bool = False
+    is_resetting: bool = False
+    is_restored: bool = False
+
+
+class Zone:
+    """A zone's running state."""
+
+    __slots__ = ("is_confirmed", "plan")
+
+    def __init__(self, plan: ZonePlan) -> None:
+        self.plan = plan
+        self.is_confirmed = False
+
+
+@dataclass(frozen=True, slots=True)
+class Reset:
+    """A reset under way until `end_ms`: a reading heard after `fresh_ms` may clear. The detectors of `supply_zones` are
+    cut off until then."""
+
+    who: str
+    fresh_ms: int
+    end_ms: int
+    supply_zones: frozenset[str]
+
+
+class Panel:
+    """See the module's docstring. Made by `new_panel`, or by `snapshot.restore` after a restart."""
+
+    def __init__(self, plan: Plan, now_ms: int) -> None:
+        self.plan = plan
+        self.now_ms = now_ms
+        self.groups: dict[str, Group] = {}
+        self.points: dict[str, Point] = {}
+        self.zones = {zone.code: Zone(zone) for zone in plan.zones}
+        self.conditions: dict[tuple[Class, str], Condition] = {}
+        self.lamps: dict[str, list[Point]] = {}
+        self.reset: Reset | None = None
+        self.fire_order = 0
+        self.due: dict[tuple[Task, str], int] = {}
+        self.deadlines: list[tuple[int, Task, str]] = []
+        self.out: list[Transition] = []
+        for point in plan.points:
+            self._add(point, now_ms)
+
+    def _add(self, plan: PointPlan, now_ms: int) -> None:
+        bus = self._group(plan.bus or plan.code, now_ms)
+        unit = self._group(plan.unit, now_ms) if plan.unit else bus
+        point = Point(plan, bus, unit, now_ms)
+        self.points[plan.code] = point
+        if plan.lamp:
+            self.lamps.setdefault(plan.lamp, []).append(point)
+        # A fire in a zone that the plan forgot is confirmed all the same.
+        self.zones.setdefault(plan.zone, Zone(ZonePlan(plan.zone)))
+        for group in {bus.code: bus, unit.code: unit}.values():
+            group.points.append(point)
+            if plan.fault_after_ms is not None:
+                group.fault_after_ms = min(group.fault_after_ms or plan.fault_after_ms, plan.fault_after_ms)
+        self.watch(point)
+
+    def _group(self, code: str, now_ms: int) -> Group:
+        return self.groups.setdefault(code, Group(code, now_ms))
+
+    def call_at(self, at_ms: int, task: Task, subject: str) -> None:
+        """Have `task` done at `at_ms` instead of when it was due before; what is due by now waits a millisecond.
+
+        The heap is lazy: `due` alone says what holds, and what does not is swept out before it outgrows what does.
+        """
+        at_ms = max(at_ms, self.now_ms + 1)
+        self.due[(task, subject)] = at_ms
+        if len(self.deadlines) > 2 * len(self.due) + SWEEP_FROM:
+            self.deadlines[:] = [(due_ms, *key) for key, due_ms in self.due.items()]
+            heapify(self.deadlines)
+        else:
+            heappush(self.deadlines, (at_ms, task, subject))
+
+    def watch(self, point: Point) -> None:
+        """Have the point looked after: without a good reading for `fault_after_ms` it is at fault."""
+        code, fault_after_ms = point.plan.code, point.plan.fault_after_ms
+        if fault_after_ms is not None and (Task.STALE, code) not in self.due:
+            self.call_at(point.heard_ms + fault_after_ms, Task.STALE, code)
+
+    def of_class(self, *classes: Class) -> Iterable[Condition]:
+        """The standing conditions of these classes, oldest first."""
+        return [item for item in self.conditions.values() if item.condition in classes]
+
+
+def new_panel(plan: Plan, now_ms: int) -> Panel:
+    """A panel on which every point is unknown, never normal."""
+    return Panel(plan, now_ms)
+
+
+def meaning(point: Point) -> Class | None:
+    """The class that the point's level stands for now."""
+    level = point.state.level
+    if level is Level.NORMAL:
+        return None
+    if level is Level.ALARM:
+        return point.plan.condition
+    return point.plan.early if level is Level.EARLY else Class.FAULT
+
+
+def foreseen(point: Point) -> Any:
+    """The state that the point's rule comes to by time alone, if no reading changes it."""
+    state = point.state
+    while state.due_ms is not None:
+        state = point.step(point.rule, state, None, state.due_ms)
+    return state

@@ -1,0 +1,60 @@
+"""What the core has to know about a home: its points, zones and supervision tree, frozen."""
+
+from dataclasses import dataclass
+
+from edge.core.rules.contact import ContactRule
+from edge.core.rules.heat import HeatRule
+from edge.core.rules.loop import LoopRule
+from edge.core.rules.threshold import ThresholdRule
+from edge.core.values import Class, Operation
+
+Rule = ContactRule | ThresholdRule | HeatRule | LoopRule
+
+
+@dataclass(frozen=True, slots=True)
+class PointPlan:
+    """One thing watched at one place.
+
+    `condition` is what its rule's alarm level means, `early` what its early level means (None: nothing).
+    `bus` and `unit` name what dies with it; `unit` is "" where the bus has no units. `fault_after_ms` is how long it
+    may be without a good reading (None: not supervised, for the gateway's own points). A point that `confirms` (a call
+    point) confirms its zone at once. A point with an `operation` is a button: its alarm level is that act, by `place`.
+    `lamp` names the lamp that goes out with the point's fault (supply, link).
+    """
+
+    code: str
+    zone: str
+    place: str
+    rule: Rule
+    condition: Class
+    early: Class | None = None
+    bus: str = ""
+    unit: str = ""
+    fault_after_ms: int | None = 60_000
+    confirms: bool = False
+    operation: Operation | None = None
+    lamp: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ZonePlan:
+    """A zone. One detector alone is confirmed as fire after `confirm_after_ms`, or by a second one before that.
+
+    `reset_pulse_ms`: how long the zone's detector supply is cut at a reset, because smoke detectors latch themselves
+    (0: there is no supply relay).
+    """
+
+    code: str
+    confirm_after_ms: int = 60_000
+    reset_pulse_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A home's points and zones. `reset_within_ms`: when a reset gives up and what is still there sounds again
+    (EN 54-2 asks for 20 s). `fault_reminder_ms`: an acknowledged fault that still stands sounds again after this."""
+
+    points: tuple[PointPlan, ...]
+    zones: tuple[ZonePlan, ...]
+    reset_within_ms: int = 15_000
+    fault_reminder_ms: int = 86_400_000

@@ -1,0 +1,74 @@
+"""The desk: turns the panel's signals into buzzer patterns, lamps and relays, and asserts them again."""
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from edge.config import OUTPUT_PREFIX
+from edge.core.signals import Signals
+from edge.outputs import OUTPUTS, OutputConfig, OutputDriver
+from edge.outputs.pattern import PATTERNS, Player
+from edge.sources import Source
+
+log = logging.getLogger("shouwang.desk")
+
+_ZONED: Mapping[str, Callable[[Signals], frozenset[str]]] = {
+    "siren": lambda wanted: wanted.sirens,
+    "fire_relay": lambda wanted: wanted.fire,
+    "detector_supply": lambda wanted: wanted.supply_cut,
+}
+
+
+class Desk:
+    """All outputs of a home. `kinds` names the kind of each source."""
+
+    def __init__(
+        self, outputs: Sequence[OutputConfig], sources: Mapping[str, Source], kinds: Mapping[str, str]
+    ) -> None:
+        self._buzzers: list[Player] = []
+        self._others: list[tuple[OutputConfig, OutputDriver]] = []
+        for output in outputs:
+            driver = OUTPUTS[kinds[output.source]].open(output, sources[output.source], OUTPUT_PREFIX + output.name)
+            if output.role == "buzzer":
+                self._buzzers.append(Player(driver))
+            else:
+                self._others.append((output, driver))
+
+    def show(self, wanted: Signals) -> None:
+        """Drive every output as wanted: the sound first, then what is nearest to it."""
+        pattern = PATTERNS[wanted.sound] if wanted.sound is not None else None
+        for buzzer in self._buzzers:
+            _safely(buzzer.play, pattern)
+        for output, driver in self._others:
+            _safely(driver.drive, is_wanted(output, wanted))
+
+    def assert_again(self) -> None:
+        """Drive the buzzers as they should be at this moment."""
+        for buzzer in self._buzzers:
+            _safely(buzzer.assert_again)
+
+    def close(self) -> None:
+        """Release every output: GPIO lines to off, so that the fault relay drops; relays on a bus stay as they are."""
+        for buzzer in self._buzzers:
+            _safely(buzzer.close)
+        for _, driver in self._others:
+            _safely(driver.close)
+
+
+def is_wanted(output: OutputConfig, wanted: Signals) -> bool:
+    """Whether an output other than a buzzer is to be on."""
+    if output.role == "fault_relay":
+        # Normally energised: a dead gateway lets it drop just as a fault does.
+        return "lamp_fault" not in wanted.lamps
+    if output.role in _ZONED:
+        zones = _ZONED[output.role](wanted)
+        return bool(zones.intersection(output.zones) if output.zones else zones)
+    return output.role in wanted.lamps
+
+
+def _safely(do: Callable[..., Any], *arguments: Any) -> None:
+    """One output that fails keeps no other from sounding."""
+    try:
+        do(*arguments)
+    except Exception:
+        log.exception("an output failed")

@@ -1,0 +1,166 @@
+"""The engine: takes readings and acts in, folds them, and hands what came of it on — to people first, then to memory.
+
+It runs on the loop's thread and never waits: outputs return at once, the journal takes a note and writes it elsewhere.
+It sleeps until the fold's next deadline. The same engine runs in the agent and in the demonstration's light homes.
+"""
+
+import asyncio
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+from edge.clock import Clock
+from edge.core.fold import fold
+from edge.core.panel import Panel
+from edge.core.plan import Plan
+from edge.core.signals import Signals, signals
+from edge.core.snapshot import restore, snapshot
+from edge.core.values import TICK, Act, Class, Kind, Reading, Tick, Transition
+from edge.report import ActiveCondition, PanelReport
+
+_SOUNDING = frozenset({Kind.RAISE, Kind.RESTORE, Kind.RESOUND})
+
+
+class Shown(Protocol):
+    """Whatever shows the signals to people."""
+
+    def show(self, wanted: Signals) -> None:
+        """Drive every output as wanted. Returns at once."""
+
+
+class Memory(Protocol):
+    """Whatever remembers. Neither call waits for a disk."""
+
+    def record(
+        self, transitions: Sequence[Transition], sounded_ms: int | None = None, snapshot: bytes | None = None
+    ) -> None: ...
+
+    def observe(self, readings: Sequence[Reading], mono_ms: int) -> None: ...
+
+
+class Engine:
+    """One home's decision, from readings to outputs.
+
+    `saved` is the panel as it was recorded last, `off_ms` how long ago that was, as far as that can be believed.
+    `on_change` is called with a new report after every transition.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        clock: Clock,
+        outputs: Shown,
+        memory: Memory,
+        saved: bytes | None = None,
+        off_ms: int = 0,
+        on_change: Callable[[PanelReport], None] | None = None,
+    ) -> None:
+        self._clock = clock
+        self._outputs = outputs
+        self._memory = memory
+        self._on_change = on_change or (lambda _: None)
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_ms = 0
+        now_ms = clock.mono_ms()
+        self.panel, restored = restore(plan, _saved(saved), now_ms, off_ms)
+        self.wanted = signals(self.panel)
+        self._publish((Transition(Kind.START, now_ms), *restored))
+
+    def take(self, readings: Sequence[Reading]) -> None:
+        """Decide on readings, in their order of arrival."""
+        now_ms = self._clock.mono_ms()
+        for reading in readings:
+            self._fold(reading, now_ms)
+        self._memory.observe(readings, now_ms)
+
+    def act(self, act: Act) -> None:
+        """Carry out what a person asked for."""
+        self._fold(act, self._clock.mono_ms())
+
+    def tick(self) -> None:
+        """Let time pass."""
+        self._fold(TICK, self._clock.mono_ms())
+
+    def stop(self) -> None:
+        """Put the end on record; outputs are the caller's to release."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._publish((Transition(Kind.STOP, self._clock.mono_ms()),))
+
+    def assert_outputs(self) -> None:
+        """Show the state once more, so that a lost edge or a restarted relay board silences nothing."""
+        self._outputs.show(self.wanted)
+
+    def _fold(self, item: Reading | Act | Tick, now_ms: int) -> None:
+        had_reset = self.panel.reset
+        self.panel, transitions, wake_at = fold(self.panel, item, now_ms)
+        if transitions or self.panel.reset is not had_reset:
+            self._publish(transitions)
+        if wake_at is not None and wake_at != self._timer_ms:
+            self._sleep_until(wake_at)
+
+    def _publish(self, transitions: tuple[Transition, ...]) -> None:
+        # People first: the outputs are driven before anything is remembered or told to another machine.
+        self.wanted = signals(self.panel)
+        self._outputs.show(self.wanted)
+        if transitions:
+            sounds = self.wanted.sound is not None and any(item.kind in _SOUNDING for item in transitions)
+            sounded_ms = self._clock.mono_ms() if sounds else None
+            self._memory.record(transitions, sounded_ms, json.dumps(snapshot(self.panel)).encode())
+            self._on_change(report(self.panel))
+
+    def _sleep_until(self, wake_at: int) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        loop = asyncio.get_running_loop()
+        self._timer_ms = wake_at
+        self._timer = loop.call_later((wake_at - self._clock.mono_ms()) / 1000, self._wake)
+
+    def _wake(self) -> None:
+        self._timer_ms = 0
+        self.tick()
+
+
+def _saved(saved: bytes | None) -> dict[str, Any] | None:
+    """What was saved, or nothing where it cannot be read: a home without its memory still hears fire."""
+    try:
+        table = json.loads(saved) if saved else None
+    except ValueError:
+        return None
+    return table if isinstance(table, dict) else None
+
+
+def report(panel: Panel) -> PanelReport:
+    """What the panel looks like from outside."""
+    standing = panel.conditions.values()
+    return PanelReport(
+        active=tuple(
+            ActiveCondition(
+                item.condition,
+                item.zone,
+                item.subject,
+                item.order,
+                item.is_acknowledged,
+                item.condition is Class.FIRE and item.zone in panel.zones and panel.zones[item.zone].is_confirmed,
+            )
+            for item in standing
+        ),
+        is_silenced=any(item.is_silenced for item in standing),
+    )
+
+
+def describe_points(panel: Panel) -> list[Mapping[str, Any]]:
+    """Each point as it stands now, for the status command: its value or why there is none, and how old that is."""
+    return [
+        {
+            "code": code,
+            "zone": point.plan.zone,
+            "place": point.plan.place,
+            "level": point.state.level.name.lower(),
+            "value": point.value if point.unknown is None else None,
+            "unknown": point.unknown.value if point.unknown is not None else None,
+            "age_ms": panel.now_ms - point.heard_ms if point.is_heard else None,
+        }
+        for code, point in panel.points.items()
+        if point.plan.operation is None
+    ]

@@ -1,0 +1,113 @@
+"""A home's gateway without its hardware: engine, journal and uplink, and what can go wrong with these three themselves.
+
+The agent adds sources, outputs and the station to it; a light home of the demonstration adds a simulated building.
+"""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+from device import wire
+from edge import __version__
+from edge.clock import Clock
+from edge.config import DISK_POINT, LINK_POINT, Setup
+from edge.core.values import Act, Reading
+from edge.engine import Engine, Shown
+from edge.journal import Journal
+from edge.journal.database import Snapshot
+from edge.report import Identity, PanelReport, compose_state
+from edge.uplink import Home, Uplink
+
+log = logging.getLogger("shouwang.gateway")
+
+
+class Gateway:
+    """One home. `start`, `take`, `act`, `beat` and `stop` belong to the loop's thread; `close` may take seconds."""
+
+    def __init__(self, setup: Setup, clock: Clock, outputs: Shown) -> None:
+        self.setup = setup
+        self.clock = clock
+        self._outputs = outputs
+        self._started_ms = clock.mono_ms()
+        self._units = {point.code: point.unit for point in setup.points}
+        self._identity = Identity(__version__, setup.config_hash, setup.gateway.simulated)
+        self.report = PanelReport()
+        self.journal = Journal(Path(setup.gateway.data), clock, setup.journal, setup.deadbands)
+        home = Home(setup.home.code, setup.gateway.code, self._state, setup.describe, self._asked)
+        self.uplink = Uplink(setup.uplink, home, self.journal, clock)
+
+    def start(self) -> None:
+        """Bring back what stood before, sound it, and begin to listen to the network."""
+        self.journal.start()
+        snapshot = self.journal.snapshot
+        self.engine = Engine(
+            self.setup.plan,
+            self.clock,
+            self._outputs,
+            self,
+            saved=snapshot.body if snapshot is not None else None,
+            off_ms=self._off_ms(snapshot),
+            on_change=self._publish,
+        )
+        self.uplink.start()
+
+    def take(self, readings: Sequence[Reading]) -> None:
+        """Decide on readings, in their order of arrival."""
+        self.engine.take(readings)
+
+    def act(self, act: Act) -> None:
+        """Carry out what a person asked for."""
+        self.engine.act(act)
+
+    def beat(self) -> None:
+        """Once a second: assert the outputs again and look at ourselves."""
+        self.engine.assert_outputs()
+        self.engine.take(
+            [Reading(LINK_POINT, int(self._is_unheard())), Reading(DISK_POINT, int(self.journal.is_disk_faulty))]
+        )
+
+    def stop(self) -> None:
+        """Decide nothing more, and put that on record."""
+        self.engine.stop()
+
+    def close(self) -> None:
+        """Let journal and uplink finish."""
+        self.journal.close()
+        self.uplink.close()
+
+    def record(self, transitions: Sequence, sounded_ms: int | None = None, snapshot: bytes | None = None) -> None:  # type: ignore[type-arg]
+        """What the engine has to remember, with the units that its values are in."""
+        self.journal.record(transitions, sounded_ms, lambda subject: self._units.get(subject, ""), snapshot)
+
+    def observe(self, readings: Sequence[Reading], mono_ms: int) -> None:
+        """What the engine was told."""
+        self.journal.observe(readings, mono_ms)
+
+    def _off_ms(self, snapshot: Snapshot | None) -> int:
+        """How long the gateway was off, as far as that can be believed: else no time at all, which delays nothing."""
+        if snapshot is None:
+            return 0
+        if snapshot.saved.boot == self.clock.boot:
+            return max(0, self.clock.mono_ms() - snapshot.saved.mono_ms)
+        if snapshot.saved.clock_ok and self.clock.clock_ok():
+            return max(0, self.clock.wall_ms() - snapshot.saved.wall_ms)
+        return 0
+
+    def _is_unheard(self) -> bool:
+        """Whether nobody has been listening for too long. A home without an uplink has nobody to miss."""
+        if not self.setup.uplink.enabled:
+            return False
+        heard_ms = self.uplink.collector_heard_ms
+        since_ms = self._started_ms if heard_ms is None else heard_ms
+        return self.clock.mono_ms() - since_ms > self.setup.gateway.listen_within
+
+    def _publish(self, report: PanelReport) -> None:
+        self.report = report
+        self.uplink.state_changed()
+
+    def _state(self) -> wire.State:
+        return compose_state(self.report, self._identity, self.journal, self.clock)
+
+    def _asked(self, ask: wire.Ask) -> None:
+        # A duty check needs the console's prompt, which is not there yet; it is on record that it came.
+        log.warning("duty check %s came and cannot be answered yet", ask.id)

@@ -1,0 +1,39 @@
+"""The journal as others read it."""
+
+import contextlib
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+from edge.journal.layout import BUSY_MS, FILE, key_of, seq_of
+
+
+class Reading:
+    """A read-only connection of one thread's own. `sqlite3.Error` where the file is not there or not sound."""
+
+    def __init__(self, folder: Path) -> None:
+        uri = (folder / FILE).resolve().as_uri() + "?mode=ro"
+        self._db = sqlite3.connect(uri, uri=True, timeout=BUSY_MS / 1000, isolation_level=None, check_same_thread=False)
+        self._db.execute("PRAGMA cache_size=-256")
+
+    def close(self) -> None:
+        with contextlib.suppress(sqlite3.Error):
+            self._db.close()
+
+    def rows(self, lane: str, number: int, after: int, last: int, limit: int) -> list[tuple[int, bytes]]:
+        """The first `limit` rows of a volume's lane with `after < seq <= last`."""
+        query = f"SELECT key, payload FROM {lane} WHERE key BETWEEN ? AND ? ORDER BY key LIMIT ?"
+        found = self._db.execute(query, (key_of(number, after + 1), key_of(number, last), limit)).fetchall()
+        return [(seq_of(key), payload) for key, payload in found]
+
+    def volumes(self) -> list[tuple[int, str, int, str]]:
+        """Number, journal, last event let go and its hash, of each volume."""
+        query = "SELECT number, journal, event_let_go, anchor FROM volume ORDER BY number"
+        return self._db.execute(query).fetchall()
+
+    def all_events(self, number: int) -> Iterator[tuple[int, bytes]]:
+        """Every event of a volume in order."""
+        span = (key_of(number, 0), key_of(number + 1, 0) - 1)
+        query = "SELECT key, payload FROM event WHERE key BETWEEN ? AND ? ORDER BY key"
+        for key, payload in self._db.execute(query, span):
+            yield seq_of(key), payload

@@ -1,0 +1,176 @@
+"""TOML tables into frozen dataclasses: one table is one class with the same spelling; every mistake is said at once.
+
+A field's type says what the file may hold: `str`, `int`, `float`, `bool`, an enum, a `Literal`, `Ms` (a duration
+written "10s", kept as integer milliseconds), `tuple[X, ...]` for a list, `dict[str, X]` for a table of free keys,
+another dataclass for a table, `Any` for what is read later, and `X | None` for what may be left out. A field without a
+default has to be there; an unknown key is a mistake. A key that is a Python word has a field with an underscore behind
+it. A class may have `def mistakes(self) -> Iterable[tuple[str, str, str]]` giving (key, expected, got) for what types
+cannot say.
+"""
+
+import re
+import types
+from collections.abc import Mapping
+from dataclasses import MISSING, fields, is_dataclass
+from difflib import get_close_matches
+from enum import StrEnum
+from functools import cache
+from typing import Any, Literal, NewType, TypeVar, Union, get_args, get_origin, get_type_hints
+
+Ms = NewType("Ms", int)
+"""Milliseconds of a duration; in a file written with its unit: "500ms", "10s", "2min", "24h", "30d"."""
+
+T = TypeVar("T")
+_UNITS_MS = {"ms": 1, "s": 1000, "min": 60_000, "h": 3_600_000, "d": 86_400_000}
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|min|h|d)")
+_ABSENT = object()
+
+
+class Mistakes:
+    """What is wrong with a configuration: file, key, expected, found."""
+
+    def __init__(self, file: str) -> None:
+        self.file = file
+        self.lines: list[str] = []
+
+    def add(self, where: str, expected: str, got: object = _ABSENT) -> None:
+        found = "" if got is _ABSENT else f", got {show(got)}"
+        self.lines.append(f"{self.file}: {where}: expected {expected}{found}")
+
+    def note(self, where: str, text: str) -> None:
+        """A mistake that is no matter of expected and found."""
+        self.lines.append(f"{self.file}: {where}: {text}")
+
+
+class ConfigError(Exception):
+    """A configuration that must not be started; `lines` says everything that is wrong with it."""
+
+    def __init__(self, lines: list[str]) -> None:
+        super().__init__("\n".join(lines))
+        self.lines = lines
+
+
+def show(value: object) -> str:
+    """A value as a person wrote it in the file."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return '"' + (value if len(value) <= 60 else value[:57] + "...") + '"'
+    if isinstance(value, Mapping):
+        return "a table"
+    if isinstance(value, list):
+        return "a list"
+    return str(value)
+
+
+def read_table(kind: type[T], table: object, where: str, mistakes: Mistakes) -> T | None:
+    """The dataclass `kind` out of `table`, or None with what is wrong added to `mistakes`."""
+    if not isinstance(table, Mapping):
+        mistakes.add(where, "a table", table)
+        return None
+    before = len(mistakes.lines)
+    hints = _hints(kind)  # type: ignore[arg-type]
+    _refuse_unknown(table, [_key(name) for name in hints], where, mistakes)
+    values: dict[str, Any] = {}
+    for field in fields(kind):  # type: ignore[arg-type]
+        key = _key(field.name)
+        place = f"{where}.{key}" if where else key
+        if key in table:
+            values[field.name] = _value(hints[field.name], table[key], place, mistakes)
+        elif field.default is MISSING and field.default_factory is MISSING:
+            mistakes.add(place, f"{_describe(hints[field.name])}, got nothing")
+    if len(mistakes.lines) > before:
+        return None
+    made = kind(**values)
+    for key, expected, got in getattr(made, "mistakes", tuple)():
+        mistakes.add(f"{where}.{key}" if where else key, expected, got)
+    return made if len(mistakes.lines) == before else None
+
+
+def _key(name: str) -> str:
+    return name.rstrip("_")
+
+
+def duration_ms(text: object) -> int | None:
+    """Milliseconds of "10s", or None where the text is no duration."""
+    match = _DURATION.fullmatch(text) if isinstance(text, str) else None
+    return round(float(match[1]) * _UNITS_MS[match[2]]) if match else None
+
+
+@cache
+def _hints(kind: type) -> dict[str, Any]:
+    return get_type_hints(kind)
+
+
+def _refuse_unknown(table: Mapping[str, object], known: list[str], where: str, mistakes: Mistakes) -> None:
+    for key in table:
+        if key not in known:
+            close = get_close_matches(key, known, 1)
+            hint = f"; did you mean {close[0]}?" if close else f"; known keys: {', '.join(known)}"
+            mistakes.note(f"{where}.{key}" if where else key, f"unknown key{hint}")
+
+
+def _value(kind: Any, value: object, where: str, mistakes: Mistakes) -> Any:
+    origin = get_origin(kind)
+    if kind is Any:
+        return value
+    if origin in (Union, types.UnionType):
+        return _value(_some(kind), value, where, mistakes)
+    if origin is tuple:
+        return _list(get_args(kind)[0], value, where, mistakes)
+    if origin is dict:
+        return _free_table(get_args(kind)[1], value, where, mistakes)
+    if isinstance(kind, type) and is_dataclass(kind):
+        return read_table(kind, value, where, mistakes)
+    made = _plain(kind, value)
+    if made is _ABSENT:
+        mistakes.add(where, _describe(kind), value)
+        return None
+    return made
+
+
+def _some(kind: Any) -> Any:
+    return next(arg for arg in get_args(kind) if arg is not type(None))
+
+
+def _list(kind: Any, value: object, where: str, mistakes: Mistakes) -> tuple[Any, ...]:
+    if not isinstance(value, list):
+        mistakes.add(where, f"a list of {_describe(kind)}", value)
+        return ()
+    return tuple(_value(kind, item, f"{where}[{i}]", mistakes) for i, item in enumerate(value))
+
+
+def _free_table(kind: Any, value: object, where: str, mistakes: Mistakes) -> dict[str, Any]:
+    if not isinstance(value, Mapping):
+        mistakes.add(where, "a table", value)
+        return {}
+    return {key: _value(kind, item, f"{where}.{key}", mistakes) for key, item in value.items()}
+
+
+def _plain(kind: Any, value: object) -> Any:
+    if kind is Ms:
+        made = duration_ms(value)
+        return _ABSENT if made is None else made
+    if get_origin(kind) is Literal:
+        return value if value in get_args(kind) else _ABSENT
+    if isinstance(kind, type) and issubclass(kind, StrEnum):
+        return kind(value) if value in [str(item) for item in kind] else _ABSENT
+    if kind is float and type(value) in (int, float):
+        return float(value)  # type: ignore[arg-type]
+    return value if type(value) is kind else _ABSENT
+
+
+def _describe(kind: Any) -> str:
+    origin = get_origin(kind)
+    if origin in (Union, types.UnionType):
+        return _describe(_some(kind))
+    if kind is Ms:
+        return 'a duration like "10s"'
+    if origin is Literal:
+        return "one of " + ", ".join(show(arg) for arg in get_args(kind))
+    if isinstance(kind, type) and issubclass(kind, StrEnum):
+        return "one of " + ", ".join(f'"{item}"' for item in kind)
+    if origin is tuple:
+        return f"a list of {_describe(get_args(kind)[0])}"
+    names = {str: "text", int: "a whole number", float: "a number", bool: "true or false"}
+    return names.get(kind, "a table")

@@ -1,0 +1,123 @@
+"""The agent's local socket: what people at the gateway ask of it, one JSON object a line, and who they are.
+
+    {"do": "status"}
+    {"do": "acknowledge" | "silence" | "reset", "who": "李护士", "why": "看过了"}
+
+The answer is one line: {"ok": true, ...} or {"ok": false, "error": "..."}. The socket has mode 0660, and the kernel
+says which user is at the other end; a name given with an act is kept beside that user, never instead of it.
+"""
+
+import asyncio
+import contextlib
+import json
+import os
+import pwd
+import socket
+import struct
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from edge.core.values import Act, Operation
+
+SOCKET_NAME = "agent.sock"
+MAX_LINE = 65_536
+IDLE_S = 30.0
+MAX_STATIONS = 16
+
+
+class StationError(Exception):
+    """The agent could not be asked; the text says what to do."""
+
+
+class Station:
+    """Serves the socket in `folder`. `act` carries out, `status` tells."""
+
+    def __init__(self, folder: Path, act: Callable[[Act], None], status: Callable[[], dict[str, Any]]) -> None:
+        self._path = folder / SOCKET_NAME
+        self._act = act
+        self._status = status
+        self._server: asyncio.Server | None = None
+        self._open = 0
+
+    async def start(self) -> None:
+        """Listen. The caller holds the lock of the data folder, so a socket that is there belongs to nobody."""
+        self._path.unlink(missing_ok=True)
+        was = os.umask(0o117)
+        try:
+            self._server = await asyncio.start_unix_server(self._serve, self._path, limit=MAX_LINE)
+        finally:
+            os.umask(was)
+
+    async def stop(self) -> None:
+        """Stop listening and take the socket away."""
+        if self._server is not None:
+            self._server.close()
+        self._path.unlink(missing_ok=True)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._open += 1
+        try:
+            user = _peer(writer.get_extra_info("socket"))
+            while self._open <= MAX_STATIONS and (line := await asyncio.wait_for(reader.readline(), IDLE_S)):
+                writer.write(json.dumps(self._answer(line, user), ensure_ascii=False).encode() + b"\n")
+                await asyncio.wait_for(writer.drain(), IDLE_S)
+        except (OSError, ValueError, TimeoutError):
+            pass  # a caller that hangs, floods or goes away costs its own connection only
+        finally:
+            self._open -= 1
+            writer.close()
+
+    def _answer(self, line: bytes, user: str) -> dict[str, Any]:
+        try:
+            asked = json.loads(line)
+        except ValueError:
+            return _refusal("expected one JSON object a line")
+        if not isinstance(asked, dict) or not isinstance(asked.get("do"), str):
+            return _refusal('expected {"do": "status"} or an operation')
+        if asked["do"] == "status":
+            return {"ok": True, **self._status()}
+        return self._operate(asked, user)
+
+    def _operate(self, asked: dict[str, Any], user: str) -> dict[str, Any]:
+        if asked["do"] not in [item.value for item in Operation]:
+            return _refusal(f"unknown operation {asked['do']}")
+        name, why = asked.get("who", ""), asked.get("why", "")
+        if not isinstance(name, str) or not isinstance(why, str) or len(name) > 60 or len(why) > 300:
+            return _refusal("who and why: expected text of at most 60 and 300 characters")
+        self._act(Act(Operation(asked["do"]), f"{name} ({user})" if name else user, why))
+        return {"ok": True}
+
+
+def _refusal(error: str) -> dict[str, Any]:
+    return {"ok": False, "error": error}
+
+
+def _peer(connection: socket.socket) -> str:
+    """The user at the other end, as the kernel says."""
+    raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    uid = struct.unpack("3i", raw)[1]
+    with contextlib.suppress(KeyError):
+        return pwd.getpwuid(uid).pw_name
+    return f"uid {uid}"
+
+
+def ask(folder: Path, question: dict[str, Any], timeout_s: float = 5.0) -> dict[str, Any]:
+    """One question to a running agent. Raises StationError with what to do about it."""
+    path = folder / SOCKET_NAME
+    try:
+        with socket.socket(socket.AF_UNIX) as line:
+            line.settimeout(timeout_s)
+            line.connect(str(path))
+            line.sendall(json.dumps(question).encode() + b"\n")
+            with line.makefile("rb") as answers:
+                answer = json.loads(answers.readline())
+    except PermissionError:
+        raise StationError(f"{path}: not allowed; be in the socket's group or use sudo") from None
+    except (FileNotFoundError, ConnectionRefusedError):
+        raise StationError(f"{path}: no agent is running there; start it with: shouwang-edge run") from None
+    except (OSError, ValueError) as error:
+        raise StationError(f"{path}: the agent did not answer: {error}") from None
+    if not answer.get("ok"):
+        raise StationError(str(answer.get("error")))
+    return dict(answer)
