@@ -85,7 +85,7 @@ def _change_level(panel: Panel, point: Point, was: Class | None) -> None:
         return
     if now is not None and not _is_latched(panel, point, below=now):
         conditions.raise_of_point(panel, point, now)
-        if now is Class.FIRE and plan.zone in panel.zones:
+        if now is Class.FIRE:
             zone.after_fire_raised(panel, point)
     if was is not None and was is not now:
         _leave(panel, point, was)

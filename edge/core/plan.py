@@ -19,7 +19,7 @@ class PointPlan:
     `bus` and `unit` name what dies with it; `unit` is "" where the bus has no units. `fault_after_ms` is how long it
     may be without a good reading (None: not supervised, for the gateway's own points). A point that `confirms` (a call
     point) confirms its zone at once. A point with an `operation` is a button: its alarm level is that act, by `place`.
-    `lamp` names the lamp that goes out with the point's fault (supply, link).
+    `lamp` names the lamp that is lit while the point is known to be well (supply, link).
     """
 
     code: str

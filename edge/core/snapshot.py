@@ -11,6 +11,7 @@ from edge.core.plan import Plan
 from edge.core.values import Class, Kind, Transition
 
 VERSION = 1
+_ROW = [str, str, str, int, int, bool, bool]
 
 
 def snapshot(panel: Panel) -> dict[str, Any]:
@@ -55,13 +56,15 @@ def _remembering(plan: Plan, saved: dict[str, Any], now_ms: int, off_ms: int) ->
     panel = new_panel(plan, now_ms)
     out = [_restored(panel, row, saved["confirmed"], off_ms) for row in saved["conditions"]]
     burning = sorted({item.zone for item in panel.of_class(Class.FIRE)})
-    panel.fire_order = saved["fire_order"] if burning else 0
+    panel.fire_order = int(saved["fire_order"]) if burning else 0
     for code in burning:
         _rearm(panel, code)
     return panel, tuple(out)
 
 
 def _restored(panel: Panel, row: list[Any], confirmed: list[str], off_ms: int) -> Transition:
+    if [type(item) for item in row] != _ROW:
+        raise ValueError(row)
     name, subject, zone, age_ms, order, is_acknowledged, is_silenced = row
     age_ms += off_ms
     condition, now_ms = Class(name), panel.now_ms

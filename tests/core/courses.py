@@ -1,0 +1,113 @@
+"""Any home and any course of events, for the properties that hold for all of them.
+
+The shell is `tests.core.timeline`, which ticks on time. A course is a list of (milliseconds until then, input).
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+
+from edge.core.panel import Panel
+from edge.core.plan import Plan, PointPlan, Rule, ZonePlan
+from edge.core.rules.contact import ContactRule
+from edge.core.rules.heat import HeatRule
+from edge.core.rules.loop import LoopRule
+from edge.core.rules.threshold import ThresholdRule
+from edge.core.values import TICK, Act, Class, Operation, Reading, Tick, Transition, Unknown
+from tests.core.timeline import Timeline
+
+Course = list[tuple[int, Reading | Act | Tick]]
+
+# A busy machine is slow to draw a course; that says nothing about the core.
+BOUND = settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+delays = st.sampled_from([0, 1, 300, 2_000, 10_000, 70_000])
+contacts = st.builds(ContactRule, on_ms=delays, off_ms=delays)
+thresholds = st.builds(
+    ThresholdRule,
+    early=st.sampled_from([None, 20]),
+    alarm=st.sampled_from([30, 40]),
+    hysteresis=st.integers(0, 5),
+    early_after_ms=delays,
+    alarm_after_ms=delays,
+    clear_after_ms=delays,
+)
+falling = st.builds(ThresholdRule, st.none(), st.just(15), st.just(3), delays, delays, delays, st.just(True))
+loops = st.builds(
+    LoopRule, st.just(10), st.just(20), st.just(40), st.just(2), delays, delays, alarm_resistors=st.booleans()
+)
+heats = st.builds(HeatRule)
+rules: st.SearchStrategy[Rule] = st.one_of(contacts, thresholds, falling, loops, heats)
+values = st.sampled_from([0, 1, 5, 12, 15, 18, 19, 20, 25, 29, 30, 39, 40, 60, 21_000, 60_000, 90_000])
+unknowns = st.sampled_from(Unknown)
+pauses = st.one_of(st.integers(0, 3), st.sampled_from([150, 300, 1_000, 2_000, 9_999, 10_000, 30_000, 60_000, 120_000]))
+CODES = [f"p{n}" for n in range(6)]
+
+
+@st.composite
+def _points(draw: st.DrawFn, code: str) -> PointPlan:
+    bus = draw(st.sampled_from(["a", "b", ""]))
+    return PointPlan(
+        code=code,
+        zone=draw(st.sampled_from(["z1", "z2", "forgotten"])),
+        place=code,
+        rule=draw(rules),
+        condition=draw(st.sampled_from([Class.FIRE, Class.FIRE, Class.ELECTRICAL, Class.SUPERVISORY, Class.FAULT])),
+        early=draw(st.sampled_from([None, Class.EARLY_WARNING])),
+        bus=bus,
+        unit=f"{bus}/{draw(st.integers(1, 2))}" if bus and draw(st.booleans()) else "",
+        fault_after_ms=draw(st.sampled_from([None, 1_000, 3_000, 10_000, 60_000, 62_000, 90_000])),
+        confirms=draw(st.booleans()),
+        operation=draw(st.sampled_from([None, None, None, *Operation])),
+        lamp=draw(st.sampled_from(["", "lamp_supply"])),
+    )
+
+
+@st.composite
+def plans(draw: st.DrawFn) -> Plan:
+    codes = CODES[: draw(st.integers(1, len(CODES)))]
+    zones = (ZonePlan("z1", draw(delays), 3_000), ZonePlan("z2", draw(delays), 0))
+    within_ms = draw(st.sampled_from([0, 15_000]))
+    return Plan(tuple(draw(_points(code)) for code in codes), zones, reset_within_ms=within_ms)
+
+
+items: st.SearchStrategy[Reading | Act | Tick] = st.one_of(
+    st.builds(Reading, st.sampled_from([*CODES, "nobody"]), values),
+    st.builds(Reading, st.sampled_from(CODES), values),
+    st.builds(Reading, st.sampled_from([*CODES, "nobody"]), st.none(), st.one_of(st.none(), unknowns)),
+    st.builds(Act, st.sampled_from(Operation), st.just("李护士")),
+    st.just(TICK),
+)
+courses = st.lists(st.tuples(pauses, items), max_size=60)
+Watch = Callable[[Panel, tuple[Transition, ...], int], None]
+
+
+class Watched(Timeline):
+    """A timeline that has something checked after each input: panel, its transitions, until when nothing more comes."""
+
+    def __init__(self, plan: Plan, watch: Watch) -> None:
+        super().__init__(plan)
+        self._watch = watch
+
+    def take(self, item: Reading | Act | Tick) -> None:
+        before = len(self.noted)
+        super().take(item)
+        self._watch(self.panel, tuple(self.noted[before:]), self.wake_at or self.now_ms + 1)
+
+
+def play(plan: Plan, course: Course, watch: Watch = lambda *_: None, rest_ms: int = 300_000) -> Watched:
+    """The whole course with a shell that ticks on time, and then `rest_ms` in which nothing comes in."""
+    timeline = Watched(plan, watch)
+    for pause_ms, item in course:
+        timeline.until(timeline.now_ms + pause_ms)
+        timeline.take(item)
+    timeline.until(timeline.now_ms + rest_ms)
+    return timeline
+
+
+def standing(panel: Panel) -> dict[tuple[Class, str], tuple[Any, ...]]:
+    return {
+        key: (item.zone, item.order, item.is_acknowledged, item.is_silenced) for key, item in panel.conditions.items()
+    }
