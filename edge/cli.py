@@ -138,5 +138,11 @@ def _status_lines(status: dict[str, Any]) -> list[str]:
 
 def _point_line(point: dict[str, Any]) -> str:
     seen = "never heard" if point["age_ms"] is None else f"{point['age_ms'] / 1000:.1f} s ago"
-    value = f"unknown: {point['unknown']}" if point["unknown"] else str(point["value"])
-    return f"  {point['code']:14} {point['level']:8} {value:22} {seen:14} {point['place']}"
+    return f"  {point['code']:16} {point['level']:8} {_shown(point):20} {seen:14} {point['place']}"
+
+
+def _shown(point: dict[str, Any]) -> str:
+    if point["unknown"]:
+        return f"unknown: {point['unknown']}"
+    digits = max(0, -point["scale"])
+    return f"{point['value'] * 10.0 ** point['scale']:.{digits}f} {point['unit']}".rstrip()

@@ -7,101 +7,34 @@ meet, and turns each point's figures into the core's plan. Nothing is started on
 import hashlib
 import tomllib
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from device import wire
-from edge.core.plan import Plan, PointPlan, ZonePlan
+from edge.core.plan import Plan, PointPlan, Rule, ZonePlan
 from edge.core.rules.contact import ContactRule
+from edge.core.rules.heat import HeatRule
+from edge.core.rules.loop import LoopRule
 from edge.core.rules.threshold import ThresholdRule
-from edge.core.values import Class, Operation
+from edge.core.values import Class
 from edge.journal import JournalConfig
 from edge.journal.filter import deadband
 from edge.outputs import OUTPUTS, OutputConfig
-from edge.rulebook import Rulebook, core_rule, load_rulebook, scaled
-from edge.schema import ConfigError, Mistakes, Ms, read_table
-from edge.sources import SOURCES, Described, Wired
+from edge.own_points import OUTPUT_PREFIX, describe_own, is_reserved, output_point, own_points
+from edge.rulebook import Rulebook, core_rule, load_rulebook, profile_ids, scaled
+from edge.schema import ConfigError, Mistakes, Words, read_parts, read_table
+from edge.sources import SOURCES, Described, Wired, gpio, i2c
+from edge.sources.backends import refusal
+from edge.tables import REQUIRED, ButtonTable, File, GatewayTable, HomeTable, PointTable, ZoneTable
 from edge.uplink import UplinkConfig
 
-LINK_POINT = "gw-link"
-DISK_POINT = "gw-disk"
-OUTPUT_PREFIX = "out-"
-"""Codes of the gateway's own points, which the installer cannot use: nobody listens, the disk or an output fails."""
-
 DEMO_PROFILE = "demo"
-
-
-@dataclass(frozen=True, slots=True)
-class HomeTable:
-    """`[home]`: the short code that never changes, and the name, which may."""
-
-    code: str
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
-class GatewayTable:
-    """`[gateway]`: `data` is the folder of journal, socket and locks; `rules` names the rule profile.
-
-    `simulated` allows simulated back-ends and puts the word SIMULATED on everything people see.
-    """
-
-    code: str
-    data: str
-    rules: str
-    simulated: bool = False
-    listen_within: Ms = Ms(100_000)
-
-
-@dataclass(frozen=True, slots=True)
-class ZoneTable:
-    """`[[zone]]`: see `edge.core.plan.ZonePlan`."""
-
-    code: str
-    name: str
-    confirm_after: Ms = Ms(60_000)
-    reset_pulse: Ms = Ms(0)
-
-
-@dataclass(frozen=True, slots=True)
-class PointTable:
-    """`[[point]]`: `place` is in words that an SMS can carry; `at` is read by the source's kind; `rule` gives the point
-    figures of its own."""
-
-    code: str
-    kind: str
-    zone: str
-    place: str
-    source: str
-    at: dict[str, Any]
-    rule: dict[str, Any] = field(default_factory=dict)
-    deadband: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ButtonTable:
-    """`[[button]]`: a contact that acts as its station."""
-
-    code: str
-    place: str
-    operation: Operation
-    source: str
-    at: dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class _File:
-    home: HomeTable
-    gateway: GatewayTable
-    zone: tuple[ZoneTable, ...]
-    source: tuple[dict[str, Any], ...]
-    point: tuple[PointTable, ...]
-    button: tuple[ButtonTable, ...] = ()
-    output: tuple[dict[str, Any], ...] = ()
-    uplink: UplinkConfig = field(default_factory=lambda: UplinkConfig(enabled=False))
-    journal: JournalConfig = field(default_factory=JournalConfig)
+BACKENDS = {"gpio": gpio.FACTORIES, "i2c": i2c.BUSES}
+"""The entry-point group of simulated back-ends, by the kind of source that can have one."""
+_SPOT = ("pin", "chip", "channel", "unit", "coil", "quantity")
+"""What tells one place of a source from another, of all that an `at` may say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,65 +70,88 @@ class Setup:
 
 def load(path: Path) -> Setup:
     """The configuration in a file. Raises ConfigError with all that is wrong; OSError where it cannot be read."""
-    text = path.read_text("utf-8")
+    raw = path.read_bytes()
+    return parse(_toml(raw, path.name), path.name, hashlib.sha256(raw).hexdigest()[:16])
+
+
+def _toml(raw: bytes, file: str) -> dict[str, Any]:
     try:
-        table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError([f"{path.name}: {error}"]) from None
-    return parse(table, path.name, hashlib.sha256(text.encode()).hexdigest()[:16])
+        return tomllib.loads(raw.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        line = raw[: error.start].count(b"\n") + 1
+        said = f"line {line}: expected text in UTF-8, got the byte {raw[error.start]:#x}"
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits is a bare ValueError
+        said = str(error)
+    raise ConfigError([f"{file}: {said}"])
 
 
 def parse(table: Mapping[str, Any], file: str, config_hash: str = "") -> Setup:
-    """The configuration in a table that has been read from `file`."""
+    """The configuration in a table that has been read from `file`. Raises ConfigError with all that is wrong."""
     mistakes = Mistakes(file)
-    read = read_table(_File, table, "", mistakes)
-    if read is None:
-        raise ConfigError(mistakes.lines)
-    made = _Reader(read, mistakes).setup(config_hash)
-    if mistakes.lines or made is None:
-        raise ConfigError(mistakes.lines)
-    return made
+    read = File(**read_parts(File, table, "", mistakes))
+    for name in [name for name in REQUIRED if name not in table]:
+        mistakes.add(name, f"[{name}]" if name in ("home", "gateway") else f"at least one [[{name}]]", Words("none"))
+    return _Reader(read, table, mistakes).setup(config_hash)
 
 
 class _Reader:
-    """Reads the parts that need each other, and collects what is wrong with all of them."""
+    """Reads the parts that need each other, and collects what is wrong with all of them.
 
-    def __init__(self, file: _File, mistakes: Mistakes) -> None:
+    What is wrong in itself has been named already; what only refers to it is not blamed for that.
+    """
+
+    def __init__(self, file: File, table: Mapping[str, Any], mistakes: Mistakes) -> None:
         self.file = file
         self.mistakes = mistakes
         self.book = self._rulebook()
+        self.zones = _named(table, "zone", "code")
+        self.sources = _named(table, "source", "name")
         self.configs: dict[str, tuple[str, Any]] = {}
         self.wired: dict[str, list[Wired]] = {}
+        self.claims: dict[tuple[str, str], str] = {}
         self.plans: list[PointPlan] = []
         self.points: list[wire.Point] = []
         self.deadbands: dict[str, int] = {}
 
-    def setup(self, config_hash: str) -> Setup | None:
+    def setup(self, config_hash: str) -> Setup:
         self._check_codes()
         self._read_sources()
         for i, point in enumerate(self.file.point):
-            self._read_point(point, f"point[{i}]")
+            if point is not None:
+                self._read_point(point, f"point[{i}]")
         for i, button in enumerate(self.file.button):
-            self._read_button(button, f"button[{i}]")
+            if button is not None:
+                self._read_button(button, f"button[{i}]")
         outputs = self._read_outputs()
-        if self.mistakes.lines:
-            return None
-        return self._made(outputs, config_hash)
+        self._check_supplies(outputs)
+        home, gateway, uplink, journal = self.file.home, self.file.gateway, self.file.uplink, self.file.journal
+        if self.mistakes.lines or home is None or gateway is None or uplink is None or journal is None:
+            raise ConfigError(self.mistakes.lines)
+        return self._made(home, gateway, uplink, journal, outputs, config_hash)
 
-    def _made(self, outputs: tuple[OutputConfig, ...], config_hash: str) -> Setup:
-        own = [*_own_points(), *(_output_point(output.name) for output in outputs if output.has_feedback)]
+    def _made(
+        self,
+        home: HomeTable,
+        gateway: GatewayTable,
+        uplink: UplinkConfig,
+        journal: JournalConfig,
+        outputs: tuple[OutputConfig, ...],
+        config_hash: str,
+    ) -> Setup:
+        own = [*own_points(), *(output_point(output.name) for output in outputs if output.has_feedback)]
+        zones = tuple(zone for zone in self.file.zone if zone is not None)
         made = Setup(
-            home=self.file.home,
-            gateway=self.file.gateway,
-            uplink=self.file.uplink,
-            journal=self.file.journal,
-            zones=self.file.zone,
+            home=home,
+            gateway=gateway,
+            uplink=uplink,
+            journal=journal,
+            zones=zones,
             sources=tuple(
                 SourceSetup(kind, config, tuple(self.wired[name])) for name, (kind, config) in self.configs.items()
             ),
             outputs=outputs,
-            plan=Plan((*self.plans, *own), tuple(_zone_plan(zone) for zone in self.file.zone)),
-            points=(*self.points, *(_describe_own(point) for point in own)),
+            plan=Plan((*self.plans, *own), tuple(_zone_plan(zone) for zone in zones)),
+            points=(*self.points, *(describe_own(point) for point in own)),
             deadbands=self.deadbands,
             config_hash=config_hash,
         )
@@ -207,11 +163,18 @@ class _Reader:
             wire.encode(made.describe())
         except wire.WireError as error:
             self.mistakes.note("point", f"too much to describe to the collector in one message: {error}")
+            raise ConfigError(self.mistakes.lines) from None
 
     def _rulebook(self) -> Rulebook | None:
         gateway = self.file.gateway
+        if gateway is None:
+            return None
         if gateway.rules == DEMO_PROFILE and not gateway.simulated:
             self.mistakes.note("gateway.rules", 'the profile "demo" is too quick for a home: it needs simulated = true')
+        if gateway.rules not in profile_ids():
+            known = ", ".join(f'"{name}"' for name in profile_ids())
+            self.mistakes.add("gateway.rules", f"one of {known}", gateway.rules)
+            return None
         try:
             return load_rulebook(gateway.rules)
         except ConfigError as error:
@@ -220,50 +183,73 @@ class _Reader:
 
     def _check_codes(self) -> None:
         file = self.file
-        for where, code in (("home.code", file.home.code), ("gateway.code", file.gateway.code)):
+        if file.home is not None:
+            self._check_code(file.home.code, "home.code")
+        if file.gateway is not None:
+            self._check_code(file.gateway.code, "gateway.code")
+        points = self._check_list("point", file.point)
+        self._check_unique("point", "code", [*points, *self._check_list("button", file.button)])
+        self._check_unique("zone", "code", self._check_list("zone", file.zone))
+        for name in self.sources or ():
+            if name in points:
+                # A fault names a point or a bus by the same word, and has to mean one of them.
+                self.mistakes.note("source", f'the name "{name}" is the code of a point')
+
+    def _check_list(self, name: str, items: Sequence[ZoneTable | PointTable | ButtonTable | None]) -> list[str]:
+        codes = [(f"{name}[{i}].code", item.code) for i, item in enumerate(items) if item is not None]
+        for where, code in codes:
             self._check_code(code, where)
-        codes = {
-            "zone": [zone.code for zone in file.zone],
-            "point": [point.code for point in file.point],
-            "button": [button.code for button in file.button],
-        }
-        for name, items in codes.items():
-            for i, code in enumerate(items):
-                self._check_code(code, f"{name}[{i}].code")
-        self._check_unique([*codes["point"], *codes["button"]], "point", "code")
-        self._check_unique(codes["zone"], "zone", "code")
+        return [code for _, code in codes]
 
     def _check_code(self, code: str, where: str) -> None:
         try:
             wire.topic(code, "x", wire.EVENT)
         except wire.WireError as error:
             self.mistakes.note(where, str(error).removeprefix("home: "))
-        if code.startswith(("gw-", OUTPUT_PREFIX)) and where.startswith(("point", "button")):
+        if is_reserved(code) and where.startswith(("point", "button", "source")):
             self.mistakes.add(where, 'a code that does not begin with "gw-" or "out-"', code)
 
-    def _check_unique(self, codes: Iterable[str], where: str, key: str) -> None:
+    def _check_unique(self, where: str, key: str, codes: Iterable[str]) -> None:
         for code, count in Counter(codes).items():
             if count > 1:
                 self.mistakes.note(where, f'{key} "{code}" is given {count} times')
 
+    # --- sources, and what hangs on them
+
     def _read_sources(self) -> None:
-        self._check_unique([str(table.get("name")) for table in self.file.source], "source", "name")
+        self._check_unique("source", "name", self.sources or ())
         for i, table in enumerate(self.file.source):
-            kind, where = table.get("kind"), f"source[{i}]"
-            if not isinstance(kind, str) or kind not in SOURCES:
-                self.mistakes.add(f"{where}.kind", "one of " + ", ".join(f'"{name}"' for name in SOURCES), kind)
-                continue
-            config = read_table(SOURCES[kind].config, table, where, self.mistakes)
-            if config is not None:
-                self.configs[config.name] = (kind, config)
-                self.wired[config.name] = []
+            if table is not None:
+                self._read_source(table, f"source[{i}]")
+        for where, count in Counter(config.where for _, config in self.configs.values()).items():
+            if count > 1:
+                names = " and ".join(name for name, (_, config) in self.configs.items() if config.where == where)
+                self.mistakes.note("source", f"{names} are both {where}")
+
+    def _read_source(self, table: Mapping[str, Any], where: str) -> None:
+        kind = table.get("kind")
+        if not isinstance(kind, str) or kind not in SOURCES:
+            self.mistakes.add(f"{where}.kind", "one of " + ", ".join(f'"{name}"' for name in SOURCES), kind)
+            return
+        config = read_table(SOURCES[kind].config, table, where, self.mistakes)
+        if config is None:
+            return
+        self._check_code(config.name, f"{where}.name")
+        self._check_backend(config, where)
+        self.configs[config.name] = (kind, config)
+        self.wired[config.name] = []
+
+    def _check_backend(self, config: Any, where: str) -> None:
+        group = BACKENDS.get(config.kind)
+        if group is not None and self.file.gateway is not None:
+            reason = refusal(config.backend, group, self.file.gateway.simulated)
+            if reason:
+                self.mistakes.note(f"{where}.backend", reason)
 
     def _wire(self, source: str, code: str, at: Mapping[str, Any], where: str) -> Described | None:
         """Hang a point on its source, and say what its readings will mean."""
         if source not in self.configs:
-            # A source with mistakes of its own has been named already.
-            if source not in [table.get("name") for table in self.file.source]:
-                self.mistakes.add(f"{where}.source", "the name of a [[source]]", source)
+            self._check_known(source, self.sources, f"{where}.source", "the name of a [[source]]")
             return None
         kind, config = self.configs[source]
         place = read_table(SOURCES[kind].at, at, f"{where}.at", self.mistakes)
@@ -273,14 +259,24 @@ class _Reader:
         if isinstance(described, str):
             self.mistakes.note(f"{where}.at", described)
             return None
-        if any(other.at == place for other in self.wired[source]):
-            self.mistakes.note(f"{where}.at", f"the place is taken by another point of {source}")
+        self._claim(source, place, code, where)
         self.wired[source].append(Wired(code, place))
         return described
 
+    def _check_known(self, name: str, known: Sequence[str] | None, where: str, expected: str) -> None:
+        if known is not None and name not in known:
+            self.mistakes.add(where, expected, name)
+
+    def _claim(self, source: str, at: object, owner: str, where: str) -> None:
+        """One place is one thing: a pin that is a detector and a buzzer at once is neither."""
+        found = [(name, getattr(at, name, None)) for name in _SPOT]
+        spot = " ".join(f"{name} {value}" for name, value in found if value is not None)
+        if (source, spot) in self.claims:
+            self.mistakes.note(f"{where}.at", f"{spot} of {source} is taken by {self.claims[source, spot]}")
+        self.claims.setdefault((source, spot), owner)
+
     def _read_point(self, point: PointTable, where: str) -> None:
-        if point.zone not in [zone.code for zone in self.file.zone]:
-            self.mistakes.add(f"{where}.zone", "the code of a [[zone]]", point.zone)
+        self._check_known(point.zone, self.zones, f"{where}.zone", "the code of a [[zone]]")
         described = self._wire(point.source, point.code, point.at, where)
         rules = self.book.of_kind(point.kind, point.rule, where, self.mistakes) if self.book else None
         if described is None or rules is None:
@@ -306,38 +302,45 @@ class _Reader:
         early, alarm = _limits(rule)
         names = (point.code, point.zone, point.place, point.kind)
         self.points.append(wire.Point(*names, *described[:4], early, alarm))
-        self.deadbands[point.code] = _deadband(point, described.scale, alarm)
+        self.deadbands[point.code] = _deadband(point, described.scale, rule)
 
     def _read_button(self, button: ButtonTable, where: str) -> None:
         described = self._wire(button.source, button.code, button.at, where)
-        if described is not None:
-            rule = ContactRule(on_ms=50, off_ms=200)
-            plan = PointPlan(button.code, "", button.place, rule, Class.TEST, operation=button.operation)
-            self.plans.append(_beside(plan, bus=button.source, unit=described.unit_path))
+        if described is None:
+            return
+        if described.unit:
+            self.mistakes.add(f"{where}.at", "a contact", Words(f'a quantity in "{described.unit}"'))
+            return
+        rule = ContactRule(on_ms=50, off_ms=200)
+        plan = PointPlan(button.code, "", button.place, rule, Class.TEST, operation=button.operation)
+        self.plans.append(_beside(plan, bus=button.source, unit=described.unit_path))
+
+    # --- outputs
 
     def _read_outputs(self) -> tuple[OutputConfig, ...]:
         made = []
-        self._check_unique([str(table.get("name")) for table in self.file.output], "output", "name")
-        for i, table in enumerate(self.file.output):
-            output = read_table(OutputConfig, table, f"output[{i}]", self.mistakes)
+        tables = [(f"output[{i}]", table) for i, table in enumerate(self.file.output) if table is not None]
+        self._check_unique("output", "name", [str(table.get("name")) for _, table in tables])
+        for where, table in tables:
+            output = read_table(OutputConfig, table, where, self.mistakes)
             if output is not None:
-                self._check_output(output, f"output[{i}]")
+                self._check_output(output, where)
                 made.append(output)
-        if not any(output.role == "buzzer" and self._kind_of(output.source) == "gpio" for output in made):
+        is_read = len(made) == len(self.file.output)
+        if is_read and not any(item.role == "buzzer" and self._may_be_gpio(item.source) for item in made):
             # A Modbus relay is never the only sounder (PANEL.md, "Deciding").
             self.mistakes.note("output", 'expected a buzzer on a "gpio" source, got none')
         return tuple(made)
 
-    def _kind_of(self, source: str) -> str:
-        return self.configs[source][0] if source in self.configs else ""
+    def _may_be_gpio(self, source: str) -> bool:
+        return source not in self.configs or self.configs[source][0] == "gpio"
 
     def _check_output(self, output: OutputConfig, where: str) -> None:
-        codes = [zone.code for zone in self.file.zone]
+        self._check_code(OUTPUT_PREFIX + output.name, f"{where}.name")
         for code in output.zones:
-            if code not in codes:
-                self.mistakes.add(f"{where}.zones", "codes of [[zone]]s", code)
+            self._check_known(code, self.zones, f"{where}.zones", "codes of [[zone]]s")
         if output.source not in self.configs:
-            self.mistakes.add(f"{where}.source", "the name of a [[source]]", output.source)
+            self._check_known(output.source, self.sources, f"{where}.source", "the name of a [[source]]")
             return
         kind, config = self.configs[output.source]
         if kind not in OUTPUTS:
@@ -345,6 +348,25 @@ class _Reader:
             return
         for key, expected, got in OUTPUTS[kind].mistakes(config, output):
             self.mistakes.add(f"{where}.{key}", expected, got)
+        self._claim(output.source, output.at, f'output "{output.name}"', where)
+
+    def _check_supplies(self, outputs: tuple[OutputConfig, ...]) -> None:
+        """Detectors that latch themselves and whose supply nobody can cut could never be reset."""
+        relays = [output.zones for output in outputs if output.role == "detector_supply"]
+        for i, zone in enumerate(self.file.zone):
+            if zone is None or not zone.reset_pulse or any(not zones or zone.code in zones for zones in relays):
+                continue
+            if len(outputs) == len(self.file.output):
+                expected = f'an output with the role "detector_supply" for zone {zone.code}'
+                self.mistakes.add(f"zone[{i}].reset_pulse", expected, Words("none"))
+
+
+def _named(table: Mapping[str, Any], name: str, key: str) -> list[str] | None:
+    """What the entries of a list are called, those with mistakes of their own too; None where there is no list."""
+    entries = table.get(name)
+    if not isinstance(entries, list):
+        return None
+    return [str(entry[key]) for entry in entries if isinstance(entry, Mapping) and key in entry]
 
 
 def _beside(plan: PointPlan, bus: str, unit: str) -> PointPlan:
@@ -352,34 +374,21 @@ def _beside(plan: PointPlan, bus: str, unit: str) -> PointPlan:
                      operation=plan.operation)  # fmt: skip
 
 
-def _own_points() -> list[PointPlan]:
-    """What can go wrong with the gateway itself; fed by the agent, so not supervised as a sensor is."""
-    at_once = ContactRule(on_ms=0, off_ms=0)
-    return [
-        PointPlan(LINK_POINT, "", LINK_POINT, at_once, Class.FAULT, fault_after_ms=None, lamp="lamp_link"),
-        PointPlan(DISK_POINT, "", DISK_POINT, at_once, Class.FAULT, fault_after_ms=None),
-    ]
-
-
-def _output_point(name: str) -> PointPlan:
-    rule = ContactRule(on_ms=10_000, off_ms=0)
-    return PointPlan(OUTPUT_PREFIX + name, "", name, rule, Class.FAULT, fault_after_ms=None)
-
-
-def _describe_own(point: PointPlan) -> wire.Point:
-    return wire.Point(point.code, "gateway", point.place, "gateway", "", 0, "", True, None, None)
-
-
 def _zone_plan(zone: ZoneTable) -> ZonePlan:
     return ZonePlan(zone.code, zone.confirm_after, zone.reset_pulse)
 
 
-def _limits(rule: Any) -> tuple[int | None, int | None]:
+def _limits(rule: Rule) -> tuple[int | None, int | None]:
     return (rule.early, rule.alarm) if isinstance(rule, ThresholdRule) else (None, None)
 
 
-def _deadband(point: PointTable, scale: int, alarm: int | None) -> int:
-    """How far a reading moves before it is worth keeping: as configured, else a hundredth of the alarm level."""
+def _deadband(point: PointTable, scale: int, rule: Rule) -> int:
+    """How far a reading moves before it is worth keeping: as configured, else a hundredth of the alarm level.
+
+    A loop has bands instead of a level; what stays within their hysteresis tells nothing.
+    """
     if point.deadband is not None:
         return max(1, scaled(point.deadband, scale))
-    return deadband(alarm)
+    if isinstance(rule, LoopRule):
+        return rule.hysteresis
+    return deadband(rule.static_mc if isinstance(rule, HeatRule) else _limits(rule)[1])

@@ -4,10 +4,10 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from edge.config import OUTPUT_PREFIX
 from edge.core.signals import Signals
 from edge.outputs import OUTPUTS, OutputConfig, OutputDriver
 from edge.outputs.pattern import PATTERNS, Player
+from edge.own_points import OUTPUT_PREFIX
 from edge.sources import Source
 
 log = logging.getLogger("shouwang.desk")

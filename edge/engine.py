@@ -6,17 +6,21 @@ It sleeps until the fold's next deadline. The same engine runs in the agent and 
 
 import asyncio
 import json
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
+from device import wire
 from edge.clock import Clock
 from edge.core.fold import fold
-from edge.core.panel import Panel
+from edge.core.panel import Panel, Point
 from edge.core.plan import Plan
 from edge.core.signals import Signals, signals
 from edge.core.snapshot import restore, snapshot
 from edge.core.values import TICK, Act, Class, Kind, Reading, Tick, Transition
 from edge.report import ActiveCondition, PanelReport
+
+log = logging.getLogger("shouwang.engine")
 
 _SOUNDING = frozenset({Kind.RAISE, Kind.RESTORE, Kind.RESOUND})
 
@@ -61,6 +65,7 @@ class Engine:
         self._on_change = on_change or (lambda _: None)
         self._timer: asyncio.TimerHandle | None = None
         self._timer_ms = 0
+        self._failing: set[Callable[..., None]] = set()
         now_ms = clock.mono_ms()
         self.panel, restored = restore(plan, _saved(saved), now_ms, off_ms)
         self.wanted = signals(self.panel)
@@ -71,7 +76,7 @@ class Engine:
         now_ms = self._clock.mono_ms()
         for reading in readings:
             self._fold(reading, now_ms)
-        self._memory.observe(readings, now_ms)
+        self._remember(self._memory.observe, readings, now_ms)
 
     def act(self, act: Act) -> None:
         """Carry out what a person asked for."""
@@ -88,7 +93,11 @@ class Engine:
         self._publish((Transition(Kind.STOP, self._clock.mono_ms()),))
 
     def assert_outputs(self) -> None:
-        """Show the state once more, so that a lost edge or a restarted relay board silences nothing."""
+        """Show the state once more, so that a lost edge or a restarted relay board silences nothing.
+
+        Worked out anew, because the lamps of points follow readings that make no transition.
+        """
+        self.wanted = signals(self.panel)
         self._outputs.show(self.wanted)
 
     def _fold(self, item: Reading | Act | Tick, now_ms: int) -> None:
@@ -106,8 +115,19 @@ class Engine:
         if transitions:
             sounds = self.wanted.sound is not None and any(item.kind in _SOUNDING for item in transitions)
             sounded_ms = self._clock.mono_ms() if sounds else None
-            self._memory.record(transitions, sounded_ms, json.dumps(snapshot(self.panel)).encode())
-            self._on_change(report(self.panel))
+            self._remember(self._memory.record, transitions, sounded_ms, json.dumps(snapshot(self.panel)).encode())
+            self._remember(self._on_change, report(self.panel))
+
+    def _remember(self, do: Callable[..., None], *what: Any) -> None:
+        """Whoever remembers or tells may fail; who decides goes on, and says so once."""
+        try:
+            do(*what)
+        except Exception:
+            if do not in self._failing:
+                log.exception("what was decided could not be remembered or told")
+            self._failing.add(do)
+        else:
+            self._failing.discard(do)
 
     def _sleep_until(self, wake_at: int) -> None:
         if self._timer is not None:
@@ -122,12 +142,14 @@ class Engine:
 
 
 def _saved(saved: bytes | None) -> dict[str, Any] | None:
-    """What was saved, or nothing where it cannot be read: a home without its memory still hears fire."""
-    try:
-        table = json.loads(saved) if saved else None
-    except ValueError:
+    """What was saved; an empty table where that cannot be read, which the core makes a gap of."""
+    if not saved:
         return None
-    return table if isinstance(table, dict) else None
+    try:
+        table = json.loads(saved)
+    except (ValueError, RecursionError):
+        return {}
+    return table if isinstance(table, dict) else {}
 
 
 def report(panel: Panel) -> PanelReport:
@@ -145,22 +167,25 @@ def report(panel: Panel) -> PanelReport:
             )
             for item in standing
         ),
-        is_silenced=any(item.is_silenced for item in standing),
+        is_silenced=any(item.is_silenced for item in standing) and signals(panel).sound is None,
     )
 
 
-def describe_points(panel: Panel) -> list[Mapping[str, Any]]:
+def describe_points(panel: Panel, described: Sequence[wire.Point]) -> list[Mapping[str, Any]]:
     """Each point as it stands now, for the status command: its value or why there is none, and how old that is."""
-    return [
-        {
-            "code": code,
-            "zone": point.plan.zone,
-            "place": point.plan.place,
-            "level": point.state.level.name.lower(),
-            "value": point.value if point.unknown is None else None,
-            "unknown": point.unknown.value if point.unknown is not None else None,
-            "age_ms": panel.now_ms - point.heard_ms if point.is_heard else None,
-        }
-        for code, point in panel.points.items()
-        if point.plan.operation is None
-    ]
+    return [_point_now(panel.points[item.code], item, panel.now_ms) for item in described]
+
+
+def _point_now(point: Point, described: wire.Point, now_ms: int) -> Mapping[str, Any]:
+    return {
+        "code": described.code,
+        "zone": described.zone,
+        "place": described.place,
+        "kind": described.kind,
+        "level": point.state.level.name.lower(),
+        "value": point.value if point.unknown is None else None,
+        "unit": described.unit,
+        "scale": described.scale,
+        "unknown": point.unknown,
+        "age_ms": now_ms - point.heard_ms if point.is_heard else None,
+    }

@@ -10,11 +10,12 @@ from pathlib import Path
 from device import wire
 from edge import __version__
 from edge.clock import Clock
-from edge.config import DISK_POINT, LINK_POINT, Setup
-from edge.core.values import Act, Reading
+from edge.config import Setup
+from edge.core.values import Act, Reading, Unknown
 from edge.engine import Engine, Shown
 from edge.journal import Journal
 from edge.journal.database import Snapshot
+from edge.own_points import DISK_POINT, JOURNAL_POINT, LINK_POINT
 from edge.report import Identity, PanelReport, compose_state
 from edge.uplink import Home, Uplink
 
@@ -61,10 +62,14 @@ class Gateway:
 
     def beat(self) -> None:
         """Once a second: assert the outputs again and look at ourselves."""
-        self.engine.assert_outputs()
         self.engine.take(
-            [Reading(LINK_POINT, int(self._is_unheard())), Reading(DISK_POINT, int(self.journal.is_disk_faulty))]
+            [
+                self._link_now(),
+                Reading(DISK_POINT, int(self.journal.is_disk_faulty)),
+                Reading(JOURNAL_POINT, int(self.journal.recovered_from is not None)),
+            ]
         )
+        self.engine.assert_outputs()
 
     def stop(self) -> None:
         """Decide nothing more, and put that on record."""
@@ -93,13 +98,17 @@ class Gateway:
             return max(0, self.clock.wall_ms() - snapshot.saved.wall_ms)
         return 0
 
-    def _is_unheard(self) -> bool:
-        """Whether nobody has been listening for too long. A home without an uplink has nobody to miss."""
-        if not self.setup.uplink.enabled:
-            return False
+    def _link_now(self) -> Reading:
+        """1 when nobody has been listening for too long, 0 when somebody is; until it is one of the two, nobody knows.
+
+        A home without an uplink has nobody to miss, and nobody who listens.
+        """
         heard_ms = self.uplink.collector_heard_ms
         since_ms = self._started_ms if heard_ms is None else heard_ms
-        return self.clock.mono_ms() - since_ms > self.setup.gateway.listen_within
+        is_late = self.clock.mono_ms() - since_ms > self.setup.gateway.listen_within
+        if not self.setup.uplink.enabled or (heard_ms is None and not is_late):
+            return Reading(LINK_POINT, None, Unknown.NOT_POLLED)
+        return Reading(LINK_POINT, int(is_late))
 
     def _publish(self, report: PanelReport) -> None:
         self.report = report

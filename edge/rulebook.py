@@ -18,7 +18,7 @@ from edge.core.rules.heat import HeatRule
 from edge.core.rules.loop import LoopRule
 from edge.core.rules.threshold import ThresholdRule
 from edge.core.values import Class
-from edge.schema import ConfigError, Mistakes, Ms, read_table
+from edge.schema import ConfigError, Mistakes, Ms, Words, read_table
 
 FOLDER = resources.files("edge") / "rules"
 
@@ -199,7 +199,8 @@ def core_rule(rules: KindRules, unit: str, scale: int, where: str, mistakes: Mis
     figures = rules.figures()
     match figures:
         case ContactFigures():
-            return ContactRule(figures.on, figures.off)
+            if _is_contact(unit, where, mistakes):
+                return ContactRule(figures.on, figures.off)
         case ThresholdFigures():
             if _has_unit(unit, figures.unit, where, mistakes):
                 return _threshold(figures, scale)
@@ -212,9 +213,17 @@ def core_rule(rules: KindRules, unit: str, scale: int, where: str, mistakes: Mis
     return None
 
 
+def _is_contact(unit: str, where: str, mistakes: Mistakes) -> bool:
+    """A number is never a contact: it would be closed at every value but zero."""
+    if unit:
+        mistakes.add(f"{where}.at", "a contact for this rule", Words(f'a quantity in "{unit}"'))
+    return not unit
+
+
 def _has_unit(unit: str, wanted: str, where: str, mistakes: Mistakes) -> bool:
     if unit != wanted:
-        mistakes.add(f"{where}.at", f'a quantity in "{wanted}" for this rule', unit)
+        found = f'a quantity in "{unit}"' if unit else "a contact"
+        mistakes.add(f"{where}.at", f'a quantity in "{wanted}" for this rule', Words(found))
     return unit == wanted
 
 

@@ -8,6 +8,7 @@ it. A class may have `def mistakes(self) -> Iterable[tuple[str, str, str]]` givi
 cannot say.
 """
 
+import json
 import re
 import types
 from collections.abc import Mapping
@@ -15,6 +16,7 @@ from dataclasses import MISSING, fields, is_dataclass
 from difflib import get_close_matches
 from enum import StrEnum
 from functools import cache
+from math import isfinite
 from typing import Any, Literal, NewType, TypeVar, Union, get_args, get_origin, get_type_hints
 
 Ms = NewType("Ms", int)
@@ -22,7 +24,7 @@ Ms = NewType("Ms", int)
 
 T = TypeVar("T")
 _UNITS_MS = {"ms": 1, "s": 1000, "min": 60_000, "h": 3_600_000, "d": 86_400_000}
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|min|h|d)")
+_DURATION = re.compile(r"(\d{1,12}(?:\.\d{1,6})?)(ms|s|min|h|d)", re.ASCII)
 _ABSENT = object()
 
 
@@ -50,12 +52,19 @@ class ConfigError(Exception):
         self.lines = lines
 
 
+class Words(str):
+    """Something found that does not stand in the file like this: shown without quotation marks, and whole."""
+
+
 def show(value: object) -> str:
     """A value as a person wrote it in the file."""
+    if isinstance(value, Words):
+        return str(value)
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
-        return '"' + (value if len(value) <= 60 else value[:57] + "...") + '"'
+        # As TOML would have it on one line: a line break in it must not look like another mistake.
+        return json.dumps(value if len(value) <= 60 else value[:57] + "...", ensure_ascii=False)
     if isinstance(value, Mapping):
         return "a table"
     if isinstance(value, list):
@@ -64,27 +73,50 @@ def show(value: object) -> str:
 
 
 def read_table(kind: type[T], table: object, where: str, mistakes: Mistakes) -> T | None:
-    """The dataclass `kind` out of `table`, or None with what is wrong added to `mistakes`."""
+    """The dataclass `kind` out of `table`, or None where that cannot be made; what is wrong is added to `mistakes`."""
     if not isinstance(table, Mapping):
         mistakes.add(where, "a table", table)
         return None
-    before = len(mistakes.lines)
-    hints = _hints(kind)  # type: ignore[arg-type]
+    values = read_parts(kind, table, where, mistakes)
+    if not values.is_whole:
+        return None
+    made = kind(**values)
+    for key, expected, got in getattr(made, "mistakes", tuple)():
+        mistakes.add(f"{where}.{key}" if where else key, expected, _as_written(kind, key, got, table))
+    return made
+
+
+class Parts(dict[str, Any]):
+    """Fields by name. `is_whole`: every one of them could be read, and none is missing."""
+
+    is_whole = True
+
+
+def read_parts(kind: type, table: Mapping[str, object], where: str, mistakes: Mistakes) -> Parts:
+    """The fields of the dataclass `kind` that `table` has, one by one: what of it can be used beside its mistakes.
+
+    A field, or the entry of a list, that is wrong is None.
+    """
+    hints = _hints(kind)
     _refuse_unknown(table, [_key(name) for name in hints], where, mistakes)
-    values: dict[str, Any] = {}
-    for field in fields(kind):  # type: ignore[arg-type]
+    before = len(mistakes.lines)
+    values = Parts()
+    for field in fields(kind):
         key = _key(field.name)
         place = f"{where}.{key}" if where else key
         if key in table:
             values[field.name] = _value(hints[field.name], table[key], place, mistakes)
         elif field.default is MISSING and field.default_factory is MISSING:
-            mistakes.add(place, f"{_describe(hints[field.name])}, got nothing")
-    if len(mistakes.lines) > before:
-        return None
-    made = kind(**values)
-    for key, expected, got in getattr(made, "mistakes", tuple)():
-        mistakes.add(f"{where}.{key}" if where else key, expected, got)
-    return made if len(mistakes.lines) == before else None
+            mistakes.add(place, _describe(hints[field.name]), Words("nothing"))
+    values.is_whole = len(mistakes.lines) == before
+    return values
+
+
+def _as_written(kind: type, key: str, got: object, table: Mapping[str, object]) -> object:
+    """What was found, as the file has it; the words of a check where they say more than the file."""
+    if key in table and _hints(kind).get(key) in (Ms, float, float | None):
+        return table[key]
+    return Words(got) if isinstance(got, str) and got and got != table.get(key) else got
 
 
 def _key(name: str) -> str:
@@ -135,7 +167,7 @@ def _some(kind: Any) -> Any:
 
 def _list(kind: Any, value: object, where: str, mistakes: Mistakes) -> tuple[Any, ...]:
     if not isinstance(value, list):
-        mistakes.add(where, f"a list of {_describe(kind)}", value)
+        mistakes.add(where, _describe_list(kind), value)
         return ()
     return tuple(_value(kind, item, f"{where}[{i}]", mistakes) for i, item in enumerate(value))
 
@@ -155,9 +187,20 @@ def _plain(kind: Any, value: object) -> Any:
         return value if value in get_args(kind) else _ABSENT
     if isinstance(kind, type) and issubclass(kind, StrEnum):
         return kind(value) if value in [str(item) for item in kind] else _ABSENT
-    if kind is float and type(value) in (int, float):
-        return float(value)  # type: ignore[arg-type]
+    if kind is float:
+        return _finite(value)
     return value if type(value) is kind else _ABSENT
+
+
+def _finite(value: object) -> float | object:
+    """A number that can be compared with: neither infinity nor "not a number", which TOML can both write."""
+    if type(value) not in (int, float):
+        return _ABSENT
+    try:
+        number = float(value)  # type: ignore[arg-type]
+    except OverflowError:
+        return _ABSENT
+    return number if isfinite(number) else _ABSENT
 
 
 def _describe(kind: Any) -> str:
@@ -171,6 +214,12 @@ def _describe(kind: Any) -> str:
     if isinstance(kind, type) and issubclass(kind, StrEnum):
         return "one of " + ", ".join(f'"{item}"' for item in kind)
     if origin is tuple:
-        return f"a list of {_describe(get_args(kind)[0])}"
+        return _describe_list(get_args(kind)[0])
     names = {str: "text", int: "a whole number", float: "a number", bool: "true or false"}
     return names.get(kind, "a table")
+
+
+def _describe_list(kind: Any) -> str:
+    plural = {"a table": "tables", "text": "texts", "a whole number": "whole numbers", "a number": "numbers"}
+    item = _describe(kind)
+    return f"a list of {plural.get(item, item)}"

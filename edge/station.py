@@ -10,6 +10,7 @@ says which user is at the other end; a name given with an act is kept beside tha
 import asyncio
 import contextlib
 import json
+import logging
 import os
 import pwd
 import socket
@@ -24,6 +25,10 @@ SOCKET_NAME = "agent.sock"
 MAX_LINE = 65_536
 IDLE_S = 30.0
 MAX_STATIONS = 16
+NAME_MAX = 60
+WHY_MAX = 300
+
+log = logging.getLogger("shouwang.station")
 
 
 class StationError(Exception):
@@ -38,7 +43,7 @@ class Station:
         self._act = act
         self._status = status
         self._server: asyncio.Server | None = None
-        self._open = 0
+        self._callers: list[asyncio.StreamWriter] = []
 
     async def start(self) -> None:
         """Listen. The caller holds the lock of the data folder, so a socket that is there belongs to nobody."""
@@ -53,40 +58,56 @@ class Station:
         """Stop listening and take the socket away."""
         if self._server is not None:
             self._server.close()
-        self._path.unlink(missing_ok=True)
+            self._path.unlink(missing_ok=True)
+        for caller in self._callers:
+            caller.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._open += 1
+        self._make_room()
+        self._callers.append(writer)
         try:
             user = _peer(writer.get_extra_info("socket"))
-            while self._open <= MAX_STATIONS and (line := await asyncio.wait_for(reader.readline(), IDLE_S)):
+            while line := await asyncio.wait_for(reader.readline(), IDLE_S):
                 writer.write(json.dumps(self._answer(line, user), ensure_ascii=False).encode() + b"\n")
                 await asyncio.wait_for(writer.drain(), IDLE_S)
         except (OSError, ValueError, TimeoutError):
             pass  # a caller that hangs, floods or goes away costs its own connection only
         finally:
-            self._open -= 1
+            with contextlib.suppress(ValueError):
+                self._callers.remove(writer)
             writer.close()
+
+    def _make_room(self) -> None:
+        """End the oldest connection where there are too many: whoever hangs on must not keep a carer from silencing."""
+        if len(self._callers) >= MAX_STATIONS:
+            self._callers.pop(0).transport.abort()
 
     def _answer(self, line: bytes, user: str) -> dict[str, Any]:
         try:
             asked = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             return _refusal("expected one JSON object a line")
         if not isinstance(asked, dict) or not isinstance(asked.get("do"), str):
             return _refusal('expected {"do": "status"} or an operation')
-        if asked["do"] == "status":
-            return {"ok": True, **self._status()}
-        return self._operate(asked, user)
+        try:
+            return {"ok": True, **self._status()} if asked["do"] == "status" else self._operate(asked, user)
+        except Exception:  # an act that fails is no end of the agent, and whoever asked has to know
+            log.exception("%s failed", asked["do"])
+            return _refusal("it failed inside the agent; its log says why")
 
     def _operate(self, asked: dict[str, Any], user: str) -> dict[str, Any]:
         if asked["do"] not in [item.value for item in Operation]:
             return _refusal(f"unknown operation {asked['do']}")
         name, why = asked.get("who", ""), asked.get("why", "")
-        if not isinstance(name, str) or not isinstance(why, str) or len(name) > 60 or len(why) > 300:
-            return _refusal("who and why: expected text of at most 60 and 300 characters")
-        self._act(Act(Operation(asked["do"]), f"{name} ({user})" if name else user, why))
+        if not _is_line(name, NAME_MAX) or not _is_line(why, WHY_MAX):
+            return _refusal(f"who and why: expected one line each of at most {NAME_MAX} and {WHY_MAX} characters")
+        self._act(Act(Operation(asked["do"]), f"{name.strip()} ({user})" if name.strip() else user, why))
         return {"ok": True}
+
+
+def _is_line(text: object, most: int) -> bool:
+    """Whether a text can stand in the record: no half of a surrogate pair, nothing that moves a terminal's cursor."""
+    return isinstance(text, str) and len(text) <= most and (text.isprintable() or not text)
 
 
 def _refusal(error: str) -> dict[str, Any]:

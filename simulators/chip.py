@@ -11,12 +11,13 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from itertools import chain, takewhile
 from typing import NamedTuple
 
 PULLS = ("up", "down", "floating")
 FUNCTIONS = ("input", "output")
-# An hour of a lively home; the oldest go first.
-KEPT_CHANGES = 20_000
+# Of each kind, the oldest go first: a chattering contact must not wash away what the outputs did.
+KEPT_CHANGES = 10_000
 PINS = range(2, 28)
 
 
@@ -48,10 +49,24 @@ class GpioChip:
     """The lines of one chip. Watchers are called with each Change, in the thread that caused it."""
 
     def __init__(self) -> None:
-        self.changes: deque[Change] = deque(maxlen=KEPT_CHANGES)
+        self._kept = {kind: deque[Change](maxlen=KEPT_CHANGES) for kind in ("edge", "output")}
         self._lines = {pin: _Line() for pin in PINS}
         self._lock = threading.RLock()
         self._watchers: list[Callable[[Change], None]] = []
+
+    @property
+    def changes(self) -> list[Change]:
+        """All that is kept, in the order of time."""
+        return self.changes_since(0)
+
+    def changes_since(self, monotonic_ns: int) -> list[Change]:
+        """What is kept of the time after `monotonic_ns`, in its order."""
+        with self._lock:
+            recent = [
+                list(takewhile(lambda change: change.monotonic_ns > monotonic_ns, reversed(kept)))
+                for kept in self._kept.values()
+            ]
+        return sorted(chain.from_iterable(recent), key=lambda change: change.monotonic_ns)
 
     def watch(self, changed: Callable[[Change], None]) -> None:
         """Have `changed` called with every change of level from now on."""
@@ -125,6 +140,6 @@ class GpioChip:
         line.level = level
         line.changed_ns = time.monotonic_ns()
         change = Change(kind, pin, level, line.changed_ns)
-        self.changes.append(change)
+        self._kept[kind].append(change)
         for changed in self._watchers:
             changed(change)

@@ -176,6 +176,8 @@ def _run_storm(options: argparse.Namespace) -> int:
                     print(f"SIMULATED: {entry['at_ms'] / 1000:6.1f} s  {entry['zh']}  {entry['en']}", flush=True)
                 elif entry["kind"] == "error":
                     raise WorldError(entry["text"])
+                elif entry["kind"] == "stopped":
+                    raise WorldError("somebody else stopped the scenario, or began another")
                 elif entry["kind"] == "end":
                     return 0
             time.sleep(0.5)

@@ -7,7 +7,7 @@
     {"fault": {"where": "modbus/2", "kind": "silent"}}         parameters of the kind beside it, e.g. "delay_ms": 900
     {"heal": "modbus/2"}, {"heal": "all"}
     {"get": "outputs" | "values" | "contacts" | "faults" | "scenario"}
-    {"get": "log", "since_ns": 0}                edges, outputs, coils and steps with time.monotonic_ns()
+    {"get": "log", "since_ns": 0}                edges, outputs, writes and steps with time.monotonic_ns()
     {"play": "district"}, {"stop": "play"}
 Replies: {"ok": true, ...} or {"error": "what was expected and what came"}.
 """
@@ -20,6 +20,7 @@ import socket
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -135,7 +136,7 @@ class Controller:
         self.stop()
         self._played = scenario.name
         self._playing = asyncio.get_running_loop().create_task(scenarios.play(scenario, self._do, self._began))
-        self._playing.add_done_callback(self._ended)
+        self._playing.add_done_callback(partial(self._ended, scenario.name))
 
     def _do(self, command: Command) -> None:
         reply = self.handle(command)
@@ -145,8 +146,9 @@ class Controller:
     def _began(self, step: Step) -> None:
         self._note("step", time.monotonic_ns(), at_ms=step.at_ms, zh=step.zh, en=step.en, demo=step.demo)
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        self._note("end", time.monotonic_ns(), scenario=self._played)
+    def _ended(self, name: str, task: asyncio.Task[None]) -> None:
+        kind = "stopped" if task.cancelled() else "end"
+        self._note(kind, time.monotonic_ns(), scenario=name)
 
     # --- what can be asked ---
 
@@ -188,8 +190,7 @@ class Controller:
     def _log(self, since_ns: int) -> Iterable[dict[str, Any]]:
         changes = [
             {"kind": change.kind, "monotonic_ns": change.monotonic_ns, "pin": change.pin, "level": int(change.level)}
-            for change in list(self._chip.changes)
-            if change.monotonic_ns > since_ns
+            for change in self._chip.changes_since(since_ns)
         ]
         notes = [note for note in self._notes if note["monotonic_ns"] > since_ns]
         return sorted([*changes, *notes], key=lambda entry: int(entry["monotonic_ns"]))

@@ -10,6 +10,7 @@ do not.
 
 from __future__ import annotations
 
+import contextlib
 import heapq
 import os
 import select
@@ -29,6 +30,8 @@ SILENCE_CHARS = 3.5
 # Requests whose length follows from their function code alone: unit, function, two words, CRC.
 _FIXED_REQUESTS = range(1, 7)
 _READ_BYTES = 4096
+# A sleep ends about this much late; the rest is spun away, because a UART is never late.
+_OVERSLEEP_S = 0.0002
 # A frame that breaks off is given up after this: more than a writer is held up in the middle of one, less than a
 # master waits for its answer.
 _TORN_FRAME_S = 0.02
@@ -112,6 +115,7 @@ class RtuFace:
     def _open(self) -> tuple[int, int]:
         # The slave end stays open here, so that the master end outlives a client that closes.
         master, slave = os.openpty()
+        os.set_blocking(master, False)
         tty.setraw(slave)
         attributes = termios.tcgetattr(slave)
         attributes[4] = attributes[5] = self._speed
@@ -227,13 +231,16 @@ class _Line:
             # The others go on answering while this one is late.
             heapq.heappush(self._late, (due_s + answer.fault.delay_ms / 1000, frame))
             return
-        if (wait_s := due_s - time.monotonic()) > 0:
-            time.sleep(wait_s)
+        while (wait_s := due_s - time.monotonic()) > 0:
+            if wait_s > _OVERSLEEP_S:
+                time.sleep(wait_s - _OVERSLEEP_S)
         self._write(frame)
 
     def _write(self, frame: bytes) -> None:
         self._own_last_byte_s = time.monotonic()
-        os.write(self._master, frame)
+        # Nobody reads: on a wire the bytes would be lost as well.
+        with contextlib.suppress(BlockingIOError):
+            os.write(self._master, frame)
 
 
 def link(path: Path) -> Callable[[str | None], None]:

@@ -30,7 +30,10 @@ class RecordingError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """Samples of four channels: `times_s` rising, and a row of four temperatures in °C for each."""
+    """Samples of four channels: a row of four temperatures in °C for each of `times_s`.
+
+    The times never fall, but loggers do repeat a second; the later row of the same time stands.
+    """
 
     name: str
     times_s: tuple[float, ...]
@@ -71,8 +74,8 @@ def _parse(name: str, lines: Any) -> Recording:
         if not line:
             continue
         t_s, *temperatures = _numbers(line, f"{name}: row {lines.line_num}")
-        if times_s and t_s <= times_s[-1]:
-            raise RecordingError(f"{name}: row {lines.line_num}, t_s: expected more than {times_s[-1]:g}, got {t_s:g}")
+        if times_s and t_s < times_s[-1]:
+            raise RecordingError(f"{name}: row {lines.line_num}, t_s: expected {times_s[-1]:g} or later, got {t_s:g}")
         times_s.append(t_s)
         rows.append(tuple(temperatures))
     if not rows:

@@ -11,6 +11,7 @@ from edge.journal.layout import (
     BUSY_MS,
     FILE,
     KEY_SHIFT,
+    PRAGMAS,
     RESERVE,
     SCHEMA,
     SCHEMA_VERSION,
@@ -20,6 +21,7 @@ from edge.journal.layout import (
     seq_of,
 )
 from edge.journal.ledger import Batch
+from edge.journal.salvage import Saved
 from edge.journal.volume import Book, Row, Stamp
 
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
@@ -65,9 +67,7 @@ class Database:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self._books: dict[int, Book] = {}
-        self._db = sqlite3.connect(
-            folder / FILE, timeout=BUSY_MS / 1000, isolation_level=None, check_same_thread=False
-        )
+        self._db = sqlite3.connect(folder / FILE, timeout=BUSY_MS / 1000, isolation_level=None, check_same_thread=False)
         try:
             self._prepare(check)
         except sqlite3.DatabaseError as error:
@@ -85,7 +85,7 @@ class Database:
 
     def _prepare(self, check: bool) -> None:
         db = self._db
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "wal_autocheckpoint=0", "cache_size=-512"):
+        for pragma in PRAGMAS:
             db.execute(f"PRAGMA {pragma}")
         (version,) = db.execute("PRAGMA user_version").fetchone()
         if version == 0:
@@ -134,6 +134,8 @@ class Database:
 
     def _hash(self, number: int, seq: int) -> str:
         (payload,) = self._db.execute("SELECT payload FROM event WHERE key = ?", (key_of(number, seq),)).fetchone()
+        if not isinstance(payload, bytes):
+            raise Damaged(f"event {seq}: expected bytes, got {type(payload).__name__}")
         return hash_of(payload)
 
     def raised(self) -> dict[tuple[str, str], tuple[Book, int]]:
@@ -210,18 +212,22 @@ class Database:
                 number = numbers.get(raised[0], raised[0].number)
                 self._db.execute("REPLACE INTO raised VALUES (?, ?, ?, ?)", (condition, subject, number, raised[1]))
 
-    def import_volume(self, journal: str, event_acked: int, anchor: str, rows: list[tuple[int, int, bytes]]) -> None:
-        """Take in the events of a volume of another database; `anchor` is the hash before the first."""
-        let_go = rows[0][0] - 1
+    def import_volume(self, saved: Saved) -> None:
+        """Take in the events of a volume out of another database."""
+        journal, event_acked, reading_acked, anchor, rows = saved
         with self._transaction():
-            query = "INSERT INTO volume (journal, event_acked, event_let_go, anchor) VALUES (?, ?, ?, ?)"
-            number = self._db.execute(query, (journal, event_acked, let_go, anchor)).lastrowid or 0
+            query = (
+                "INSERT INTO volume (journal, event_acked, reading_acked, event_let_go, reading_let_go, anchor)"
+                " VALUES (?, ?, ?, ?, ?, ?)"
+            )
+            values = (journal, event_acked, reading_acked, rows[0][0] - 1, reading_acked, anchor)
+            number = self._db.execute(query, values).lastrowid or 0
             keyed = [(key_of(number, seq), wall_ms, payload) for seq, wall_ms, payload in rows]
             self._db.executemany("INSERT INTO event VALUES (?, ?, ?)", keyed)
 
-    def checkpoint(self, hard: bool = False) -> None:
-        """Bring the write-ahead log into the database; `hard` gives its space back to the disk as well."""
-        self._db.execute(f"PRAGMA wal_checkpoint({'TRUNCATE' if hard else 'PASSIVE'})").fetchall()
+    def restart_log(self) -> None:
+        """Bring all of the log into the database, so that its file, which keeps its size, can be written anew."""
+        self._db.execute("PRAGMA wal_checkpoint(RESTART)").fetchall()
 
     # --- letting go
 

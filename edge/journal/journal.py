@@ -122,14 +122,25 @@ class Journal:
         return None if oldest_ms is None else max(now_ms + 100, oldest_ms + STALLED_MS)
 
     def volume(self) -> Volume:
-        """Where the volume stands that is being written."""
-        with self._intake.lock:
-            return self._intake.ledger.current.view()
+        """Where the volume stands that is being written. For any thread, the engine's too: takes no lock."""
+        return self._intake.ledger.current.view()
 
     def volumes(self) -> list[Volume]:
         """All volumes held, oldest first; the last one is being written."""
         with self._intake.lock:
             return [book.view() for book in self._intake.ledger.books]
+
+    def pending(self) -> list[Volume]:
+        """Those of which the collector does not have all, and always the last."""
+        with self._intake.lock:
+            ledger = self._intake.ledger
+            return [book.view() for book in ledger.books if book is ledger.current or book.is_pending()]
+
+    def find(self, journal: str) -> Volume | None:
+        """Where that volume stands; None where it is not one of ours."""
+        with self._intake.lock:
+            book = self._intake.ledger.find(journal)
+            return None if book is None else book.view()
 
     def acknowledge(self, journal: str, event: int, reading: int) -> None:
         """Note what the collector has of a volume; it may be less than it had."""

@@ -10,7 +10,17 @@ from pathlib import Path
 
 FILE = "journal.sqlite"
 RESERVE = "journal.reserve"
-RESERVE_BYTES = 1 << 20
+PRAGMAS = (
+    # A quarter of the usual page: a batch of readings dirties two or three, and every commit writes whole pages.
+    "page_size=1024",
+    "journal_mode=WAL",
+    "synchronous=FULL",
+    # 1 MiB of log, then it is brought into the database: pages that change often are written there once, and a full
+    # disk still has room for it in the reserve.
+    "wal_autocheckpoint=1024",
+    "cache_size=-512",
+)
+RESERVE_BYTES = 4 << 20
 """Given back to a full disk, so that the oldest readings can be deleted and events find room."""
 KEPT_ASIDE = 3
 """Damaged databases kept for whoever wants to know why; each may be as large as the budget."""
@@ -62,7 +72,7 @@ def reserve(folder: Path) -> None:
     """Hold some space back, as long as there is plenty."""
     path = folder / RESERVE
     space = os.statvfs(folder)
-    if path.exists() or space.f_bavail * space.f_frsize < 16 * RESERVE_BYTES:
+    if path.exists() or space.f_bavail * space.f_frsize < 4 * RESERVE_BYTES:
         return
     with contextlib.suppress(OSError), path.open("wb") as file:
         os.posix_fallocate(file.fileno(), 0, RESERVE_BYTES)

@@ -72,16 +72,34 @@ class Ledger:
         if book is not self.current:
             self.books.remove(book)
 
-    def start_over(self, salvaged: list[Book]) -> None:
-        """The database was damaged and has been replaced by one that holds what could be salvaged."""
+    def start_over(self, salvaged: list[Book]) -> list[tuple[str, int]]:
+        """The database was damaged and has been replaced by one that holds what could be salvaged; go on in a volume of
+        its own. Returns which events, sent but not yet on disk, have found no place in it."""
         if not self.is_memory:
             self.leave_disk()
+        saved = {book.journal: book for book in salvaged}
+        waiting, self._events = self._events, deque()
+        lost = [(row.book.journal, row.seq) for row in waiting if not self._rehome(row, saved)]
         self.books = salvaged + [book for book in self.books if book.number is None]
+        if self.current.number is not None:
+            self.books.append(Book())
         self._readings = deque(row for row in self._readings if row.book in self.books)
         self._superseded.clear()
         self._acked.intersection_update(self.books)
         for key, (book, seq) in self._raised.items():
             self._raised_since[key] = (self.find(book.journal) or book, seq)
+        return lost
+
+    def _rehome(self, row: Row, saved: dict[str, Book]) -> bool:
+        """Keep a row that is not on disk, if it follows what has been saved of its volume."""
+        if row.book.number is not None:
+            book = saved.get(row.book.journal)
+            if book is None or row.seq != book.event.seq + 1:
+                return False
+            row.book, book.event.seq, book.head = book, row.seq, row.hash
+            book.offer(row)
+        self._events.append(row)
+        return True
 
     def leave_disk(self) -> None:
         """The disk is dead: number what was not offered anew, in a new volume, and offer it from here on.

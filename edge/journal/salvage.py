@@ -17,6 +17,7 @@ class Saved(NamedTuple):
 
     journal: str
     event_acked: int
+    reading_acked: int
     anchor: str
     rows: list[tuple[int, int, bytes]]
 
@@ -29,14 +30,19 @@ def salvage(path: Path) -> list[Saved]:
         return []
     with contextlib.closing(db):
         try:
-            volumes = db.execute("SELECT number, journal, event_acked FROM volume ORDER BY number").fetchall()
+            query = "SELECT number, journal, event_acked, reading_acked FROM volume ORDER BY number"
+            volumes = db.execute(query).fetchall()
         except sqlite3.Error:
             return []
-        found = [_save(db, number, journal, acked) for number, journal, acked in volumes]
-    return [saved for saved in found if saved is not None]
+        found = [
+            Saved(journal, event_acked, reading_acked, *_run(db, number, journal))
+            for number, journal, event_acked, reading_acked in volumes
+        ]
+    return [saved for saved in found if saved.rows]
 
 
-def _save(db: sqlite3.Connection, number: int, journal: str, acked: int) -> Saved | None:
+def _run(db: sqlite3.Connection, number: int, journal: str) -> tuple[str, list[tuple[int, int, bytes]]]:
+    """The last unbroken run, and the hash before it."""
     # From both ends: a broken page stops a scan, and what lies behind it can still be reached from the other side.
     rows = {seq: (wall_ms, payload) for order in ("DESC", "ASC") for seq, wall_ms, payload in _scan(db, number, order)}
     run: list[tuple[int, int, bytes]] = []
@@ -50,7 +56,7 @@ def _save(db: sqlite3.Connection, number: int, journal: str, acked: int) -> Save
             continue
         run.append((seq, wall_ms, payload))
         prev = event.prev
-    return Saved(journal, acked, prev, run[::-1]) if run else None
+    return prev, run[::-1]
 
 
 def _scan(db: sqlite3.Connection, number: int, order: str) -> Iterator[tuple[int, int, bytes]]:

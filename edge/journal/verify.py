@@ -34,7 +34,9 @@ def _verify(db: Reading, number: int, journal: str, let_go: int, anchor: str) ->
     return Chain(journal, let_go + 1, last)
 
 
-def _problem(payload: bytes, journal: str, seq: int, head: str) -> str:
+def _problem(payload: object, journal: str, seq: int, head: str) -> str:
+    if not isinstance(payload, bytes):
+        return f"payload: expected bytes, got {type(payload).__name__}"
     try:
         event = wire.decode_event(payload)
     except wire.WireError as error:

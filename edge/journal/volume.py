@@ -139,6 +139,10 @@ class Book:
         """Whether no number of it was ever given."""
         return self.number is None and self.event.seq == 0 and self.reading.seq == 0
 
+    def is_pending(self) -> bool:
+        """Whether the collector does not have all of it."""
+        return self.event.acked < self.event.offered or self.reading.acked < self.reading.offered
+
     def is_empty(self) -> bool:
         """Whether nothing of it is left."""
         return self.event.held > self.event.seq and self.reading.held > self.reading.seq

@@ -13,7 +13,6 @@ from edge.journal.config import RECOVERED_MS, STALLED_MS, JournalConfig
 from edge.journal.database import Damaged, Database, Snapshot, is_damage, is_full
 from edge.journal.intake import Intake
 from edge.journal.layout import move_aside
-from edge.journal.ledger import Batch
 from edge.journal.salvage import Saved, salvage
 from edge.journal.volume import Entry
 
@@ -22,8 +21,7 @@ log = logging.getLogger(__name__)
 ACKS_EVERY_MS = 60_000
 """Acknowledgements ride along with other commits; alone they may wait, for the collector repeats them."""
 CARE_EVERY_MS = 600_000
-CHECKPOINT_COMMITS = 200
-"""Commits between two checkpoints: bounds the log to a few MiB, and lets pages that change often be written once."""
+CARE_FIRST_MS = 60_000
 RETRY_MIN_MS = 250
 RETRY_MAX_MS = 10_000
 SLOW_PROBE_MS = 5_000
@@ -55,7 +53,6 @@ class Writer:
         self._retry_ms = 0
         self._acks_ms = 0
         self._care_ms = 0
-        self._commits = 0
         self._is_first_open = True
         self.thread = Thread(target=self._run, name="journal", daemon=True)
 
@@ -84,7 +81,7 @@ class Writer:
         while not self._attempt(self._open) and self._db is None and now_ms() < give_up_ms:
             self._wake.wait(max(0, self._retry_ms - now_ms()) / 1000)
         self.opened.set()
-        self._care_ms = now_ms() + 60_000
+        self._care_ms = now_ms() + CARE_FIRST_MS
         while not self._is_done(now_ms()):
             self._wake.wait(self._sleep_ms(now_ms()) / 1000)
             self._wake.clear()
@@ -131,15 +128,12 @@ class Writer:
             is_closing = self._close_by_ms is not None
             is_due = is_closing or self._due_ms(now_ms) <= now_ms
             if self._failing_since_ms is not None and self.is_dead(now_ms):
-                self._leave_disk(now_ms)
+                self._leave_disk()
             # Readings ride along with events, which are committed at once.
             intake.seal(with_readings=is_closing or intake.has_calls())
-            batch = intake.ledger.batch() if is_due else None
-            if batch is not None and intake.ledger.is_memory and not batch.acked:
-                current = intake.ledger.current  # something to write, so that the disk can show that it works
-                batch.acked.append((current, current.event.acked, current.reading.acked))
-        if batch is not None:
-            self._commit(batch, now_ms)
+        # Opened first: what a database holds, or has lost, changes what is to be written.
+        if is_due and (self._db is not None or self._attempt(self._open)):
+            self._commit(now_ms)
         if self._db is not None and now_ms >= self._care_ms and not is_closing:
             self._care_ms = now_ms + CARE_EVERY_MS
             self._attempt(self._care)
@@ -148,43 +142,36 @@ class Writer:
         """Let events leave from memory if the disk is dead and one has waited too long. Holding the intake's lock."""
         oldest_ms = self.intake.oldest_event_ms()
         if oldest_ms is not None and now_ms - oldest_ms >= STALLED_MS and self.is_dead(now_ms):
-            self._leave_disk(now_ms)
+            self._leave_disk()
 
-    def _leave_disk(self, now_ms: int) -> None:
+    def _leave_disk(self) -> None:
         if not self.intake.ledger.is_memory:
             log.error("journal: the disk does not take events; they leave from memory (%s)", self.reason or "stalled")
             self.intake.ledger.leave_disk()
 
     # --- commits
 
-    def _commit(self, batch: Batch, began_ms: int) -> None:
-        def write() -> None:
-            if self._db is None:
-                self._open()
-            assert self._db is not None
-            self._db.write(batch)
-
-        if not self._attempt(write):
+    def _commit(self, began_ms: int) -> None:
+        with self.intake.lock:
+            ledger = self.intake.ledger
+            batch = ledger.batch()
+            if ledger.is_memory and not batch.acked:  # something to write, so that the disk can show that it works
+                batch.acked.append((ledger.current, ledger.current.event.acked, ledger.current.reading.acked))
+        assert self._db is not None
+        if not self._attempt(partial(self._db.write, batch)):
             return
         now_ms = self.intake.clock.mono_ms()
         with self.intake.lock:
-            self.intake.ledger.committed(batch)
-            if self.intake.ledger.is_memory and now_ms - began_ms <= RECOVERED_MS:
+            ledger.committed(batch)
+            if ledger.is_memory and now_ms - began_ms <= RECOVERED_MS:
                 log.warning("journal: the disk works again")
-                self.intake.ledger.return_to_disk()
-            if self.intake.ledger.is_memory:
+                ledger.return_to_disk()
+            if ledger.is_memory:
                 self._retry_ms = now_ms + SLOW_PROBE_MS
             else:
                 self.intake.say_losses()
         self._acks_ms = now_ms + ACKS_EVERY_MS
-        self._commits += 1
         self._notify()
-        if self._commits % CHECKPOINT_COMMITS == 0:
-            self._attempt(self._checkpoint)
-
-    def _checkpoint(self) -> None:
-        if self._db is not None:
-            self._db.checkpoint()
 
     def _attempt(self, work: Callable[[], None]) -> bool:
         """Do `work` on the disk. Whether it succeeded; else what can be done about it has been."""
@@ -253,7 +240,7 @@ class Writer:
             found = salvage(aside)
             db = Database(self.folder)
             for saved in found:
-                db.import_volume(*saved)
+                db.import_volume(saved)
             books = db.books()
         except (Damaged, sqlite3.Error, OSError) as error:
             log.error("journal: cannot replace the damaged database: %s", error)
@@ -261,9 +248,12 @@ class Writer:
         self.recovered_from = aside
         log.error("journal: the database was damaged; it is kept as %s", aside)
         with self.intake.lock:
-            self.intake.ledger.start_over(books)
+            lost = self.intake.ledger.start_over(books)
+            self._gap(f"lane=event cause=damage kept={aside.name}")
             for saved in found:
                 self._say_unsaved(saved)
+            for journal, seq in lost:
+                self._gap(f"lane=event journal={journal} from={seq} to={seq} cause=damage")
         self._db, self._is_first_open, self._retry_ms = db, False, 0
         self.epoch += 1
 
@@ -271,6 +261,7 @@ class Writer:
         first, last = saved.event_acked + 1, saved.rows[0][0] - 1
         if first <= last:
             self._gap(f"lane=event journal={saved.journal} from={first} to={last} cause=damage")
+        self._gap(f"lane=reading journal={saved.journal} from={saved.reading_acked + 1} cause=damage")
 
     def _gap(self, why: str) -> None:
         stamp = self.intake.stamp()
@@ -284,7 +275,7 @@ class Writer:
             return
         try:
             self._db.give_reserve()
-            self._db.checkpoint(hard=True)
+            self._db.restart_log()
             self._drop_readings(self._db)
         except sqlite3.Error as error:
             log.error("journal: cannot make room: %s", error)
@@ -304,7 +295,6 @@ class Writer:
                 self._while_idle(partial(db.prune_events, book, before_ms, config.keep_event_rows))
         self._while_idle(partial(self._keep_budget, db))
         self._forget_empty(db)
-        db.checkpoint()
 
     def _while_idle(self, prune: Callable[[], int]) -> None:
         """Prune piece by piece, so that an event never waits for more than one of them."""

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, Protocol
 
 from edge.outputs import gpio, modbus
-from edge.sources.gpio import PIN_MAX
+from edge.sources.gpio_pins import PIN_MAX
 
 Role = Literal[
     "buzzer",

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from edge.sources.gpio import GpioConfig, GpioOutput, GpioSource
+from edge.sources.gpio import GpioConfig, GpioSource
+from edge.sources.gpio_pins import GpioOutput
 
 if TYPE_CHECKING:
     from edge.outputs import Mistake, OutputConfig

@@ -140,7 +140,7 @@ def load(name: str, kind: type[P]) -> P:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError([f"{path.name}: {error}"]) from None
     profile = read_table(kind, table, "", mistakes)
-    if profile is None:
+    if profile is None or mistakes.lines:
         raise ConfigError(mistakes.lines)
     return profile
 

@@ -32,12 +32,13 @@ from edge.sources import backends
 from edge.sources.ads1115 import CHANNELS, FULL_SCALE_CODES, BadAnswer, I2cBus, read_counts
 from edge.sources.backoff import Backoff
 from edge.sources.seam import Changes, Deliver, Described, Site, SourceKind, Wired
-from edge.sources.worker import Stuck, Worker
+from edge.sources.worker import Stuck, Worker, finish
 
 BUSES = "shouwang.i2c"
 # A conversion takes 9 ms and four short transfers; the kernel gives a transfer up after a second.
 CHANNEL_DEADLINE_S = 0.5
 OPEN_DEADLINE_S = 2.0
+CLOSE_DEADLINE_S = 1.0
 REOPEN_FIRST_S = 0.5
 REOPEN_CAP_S = 10.0
 # One failed transfer is noise; a row of them is a bus that wants to be opened again.
@@ -187,7 +188,9 @@ class I2cSource:
     def close(self) -> None:
         """Let the bus go; a thread that hangs in it is left behind."""
         self._worker.close()
-        self._bus = None
+        bus, self._bus = self._bus, None
+        if bus is not None:
+            finish(bus.close, CLOSE_DEADLINE_S)
         self._lock.release()
 
     def counters(self) -> Mapping[str, int]:
@@ -247,7 +250,7 @@ class I2cSource:
         if bus is None:
             return
         try:
-            await self._worker.call(bus.close, OPEN_DEADLINE_S)
+            await self._worker.call(bus.close, CLOSE_DEADLINE_S)
         except (OSError, Stuck) as error:
             self._changes.say("", f"{self._config.where}: closing: {error}")
 

@@ -73,6 +73,13 @@ class Worker:
             self._jobs = self._thread = None
 
 
+def finish(work: Callable[[], object], deadline_s: float) -> None:
+    """Do a last thing that may block, and leave it behind after `deadline_s`: the process is about to end."""
+    thread = threading.Thread(target=work, name="closing", daemon=True)
+    thread.start()
+    thread.join(deadline_s)
+
+
 def _serve(jobs: "SimpleQueue[_Job | None]") -> None:
     while (job := jobs.get()) is not None:
         work, loop, done = job

@@ -61,6 +61,7 @@ class EventLane:
         self.next = acked + 1
         self.timer = timer
         self._sent = head  # an earlier process may have sent all there is
+        self._top = 0
         self._floor = 0
 
     def wanted(self, head: int, held: int) -> tuple[int, int]:
@@ -74,7 +75,8 @@ class EventLane:
 
     def sent(self, seq: int, now_ms: int) -> bool:
         """Note that a number went out. Whether it had before."""
-        is_again = seq <= self._sent
+        is_again = seq <= self._top
+        self._top = max(self._top, seq)
         self.next = seq + 1
         self._sent = max(self._sent, seq)
         self.timer.start(now_ms)
@@ -118,6 +120,7 @@ class ReadingLane:
         self.acked = acked
         self.timer = timer
         self._sent = head
+        self._top = 0
         self.next = acked + 1
         self.live_from = self.live_next = head + 1
 
@@ -137,11 +140,12 @@ class ReadingLane:
 
     def sent(self, seq: int, now_ms: int) -> bool:
         """Note that a number went out. Whether it had before."""
-        is_again = seq <= self._sent
+        is_again = seq <= self._top
         if seq >= self.live_from:
             self.live_next = seq + 1
         else:
             self.next = seq + 1
+            self._top = max(self._top, seq)
         self._sent = max(self._sent, seq)
         self.timer.start(now_ms)
         return is_again

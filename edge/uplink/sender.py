@@ -41,14 +41,14 @@ class Sender:
 
     def rewind(self) -> None:
         """A new connection: begin with what is not acknowledged."""
-        for volume in self._journal.volumes():
+        for volume in self._journal.pending():
             event, reading = self._lane(volume)
             event.rewind()
             reading.rewind(volume.reading_seq)
 
     def offer(self, link: Link, now_ms: int) -> None:
         """Events of every volume, then readings: those of a volume only when its events and the newest are out."""
-        volumes = self._journal.volumes()
+        volumes = self._journal.pending()
         current = volumes[-1]
         self._retry_ms = None
         self._go_back(volumes, now_ms)
@@ -60,10 +60,11 @@ class Sender:
 
     def heard(self, ack: wire.Ack, now_ms: int) -> bool:
         """Take a word of the collector. False where it is about none of our volumes."""
-        lanes = self._lanes.get(ack.journal)
-        if lanes is None:
+        volume = self._journal.find(ack.journal)
+        if volume is None:
             self._counters.acks_foreign += 1
             return False
+        lanes = self._lane(volume)
         told = lanes[0].heard(ack.event, now_ms), lanes[1].heard(ack.reading, now_ms)
         self._counters.acks += 1
         self._counters.acks_beyond += Heard.BEYOND in told

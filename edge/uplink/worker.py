@@ -239,13 +239,19 @@ class Worker:
     def _publish(self, link: Link, channel: str, compose: Callable[[], Any]) -> None:
         try:
             payload = wire.encode(compose())
-        except wire.WireError as error:
+        except Exception as error:  # one message that cannot be made must not keep the events back
             self._shared.counters.refused += 1
-            self._shared.complain(f"{channel} not sent: {error}")
+            self._shared.complain(f"{channel} not sent: {type(error).__name__}: {error}")
             return
         link.publish(channel, payload)
 
     # --- the thread: what comes down
+
+    def _ask(self, ask: wire.Ask) -> None:
+        try:
+            self._home.on_ask(ask)
+        except Exception:
+            log.exception("uplink: duty check %s could not be taken", ask.id)
 
     def _take(self, message: Incoming) -> None:
         counters = self._shared.counters
@@ -261,6 +267,6 @@ class Worker:
             counters.stale += 1
         elif isinstance(said, wire.Ask):
             counters.asks += 1
-            self._home.on_ask(said)
+            self._ask(said)
         elif isinstance(said, wire.Ack) and self._sender.heard(said, self._clock.mono_ms()):
             self._shared.heard_ms = self._clock.mono_ms()

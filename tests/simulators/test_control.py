@@ -95,6 +95,16 @@ def test_a_scenario_can_be_stopped(control: Control) -> None:
     assert control.do(get="scenario")["is_playing"] is True
     control.do(stop="play")
     assert control.do(get="scenario")["is_playing"] is False
+    wait_until(lambda: control.do(get="log")["log"][-1]["kind"] == "stopped", what="the note of it")
+
+
+def test_another_scenario_takes_the_place_of_the_one_that_plays(control: Control) -> None:
+    control.do(play="district")
+    control.do(play="storm")
+    wait_until(lambda: control.do(get="contacts")["contacts"]["6"], what="the storm")
+    log = control.do(get="log")["log"]
+    assert [(entry["kind"], entry["scenario"]) for entry in log if "scenario" in entry] == [("stopped", "district")]
+    assert control.do(get="scenario") == {"ok": True, "scenario": "storm", "is_playing": True}
 
 
 @pytest.mark.parametrize(

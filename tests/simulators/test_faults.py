@@ -72,7 +72,7 @@ def test_a_unit_s_own_fault_goes_before_that_of_its_bus(board: FaultBoard) -> No
 
 def test_watchers_hear_of_injections_and_healings(board: FaultBoard) -> None:
     heard: list[tuple[str, str | None]] = []
-    board.watch(lambda place, fault: heard.append((place, fault and fault.kind)))
+    board.watch(lambda place, fault: heard.append((place, None if fault is None else fault.kind)))
     board.inject("modbus/2", "late", 0, delay_ms=10)
     board.inject("gpio/4", "stuck", 0)
     board.heal("gpio/6")

@@ -14,7 +14,7 @@ import pytest
 from gpiozero import Button, Buzzer, DigitalInputDevice, DigitalOutputDevice
 from gpiozero.exc import GPIOPinInUse, PinInvalidFunction, PinInvalidPull, PinSetInput
 
-from simulators.chip import Change, GpioChip
+from simulators.chip import KEPT_CHANGES, Change, GpioChip
 from simulators.gpio import BOUNCE_MAX_MS, BOUNCE_MIN_MS, InProcessPins, SimulatedPinFactory, bounces_ms
 from tests.simulators.running import RunningHome
 from tests.support import wait_until
@@ -306,6 +306,16 @@ def test_the_chip_stamps_outputs_for_a_bench(chip: GpioChip, near: InProcessPins
         ("output", BUZZER, False),
     ]
     assert stamps[0].monotonic_ns < stamps[1].monotonic_ns
+
+
+def test_a_chattering_contact_does_not_wash_away_what_the_outputs_did(chip: GpioChip) -> None:
+    chip.claim(BUZZER, "output", True)
+    chip.set_pull(SMOKE_203, "up")
+    for turn in range(2 * KEPT_CHANGES):
+        chip.contact(SMOKE_203, bool(turn % 2))
+    assert chip.changes[0] == Change("output", BUZZER, True, chip.changed_ns(BUZZER))
+    assert len(chip.changes) == KEPT_CHANGES + 1
+    assert chip.changes_since(chip.changes[-3].monotonic_ns) == chip.changes[-2:]
 
 
 @pytest.mark.parametrize(

@@ -23,10 +23,6 @@ READ_FOUR = seal(bytes.fromhex("02 04 0000 0004"))
 REPLY_BYTES = 13
 
 
-class FakeClock:
-    now_ms = 0
-
-
 def make_face(baud: int = 9600, bits_per_char: int = 10, strict: bool = False) -> RtuFace:
     places = {"b": "rtu bus", "b/1": "rtu unit", "b/2": "rtu unit"}
     units: dict[int, Device] = {1: RelayBoard(), 2: TemperatureTransmitter([lambda: 21_000.0] * 4)}
@@ -206,14 +202,14 @@ def test_a_strict_slave_drops_what_comes_in_its_own_silence() -> None:
     ],
 )
 def test_a_fault_on_the_wire(face: RtuFace, kind: str, reply: bytes) -> None:
-    face.bus.faults.inject("b/2", kind, FakeClock.now_ms)
+    face.bus.faults.inject("b/2", kind, 0)
     with open_port(face, timeout_s=0.2) as port:
         assert ask(port) == reply
 
 
 @pytest.mark.parametrize("kind", ["bad_crc", "garbage"])
 def test_a_spoilt_frame_has_its_length_and_no_crc(face: RtuFace, kind: str) -> None:
-    face.bus.faults.inject("b/2", kind, FakeClock.now_ms)
+    face.bus.faults.inject("b/2", kind, 0)
     with open_port(face) as port:
         reply = ask(port)
     assert len(reply) == REPLY_BYTES
@@ -221,7 +217,7 @@ def test_a_spoilt_frame_has_its_length_and_no_crc(face: RtuFace, kind: str) -> N
 
 
 def test_a_late_unit_does_not_hold_up_the_others(face: RtuFace) -> None:
-    face.bus.faults.inject("b/2", "late", FakeClock.now_ms, delay_ms=400)
+    face.bus.faults.inject("b/2", "late", 0, delay_ms=400)
     with open_port(face) as port:
         port.write(READ_FOUR)
         time.sleep(0.1)
@@ -252,6 +248,20 @@ def test_a_link_follows_the_terminal(tmp_path: Path) -> None:
     assert os.readlink(tmp_path / "rtu") == "/dev/zero"
     moved(None)
     assert not os.path.lexists(tmp_path / "rtu")
+
+
+def test_a_master_that_never_reads_does_not_stop_the_bus() -> None:
+    units: dict[int, Device] = {1: RelayBoard(2000)}
+    face = RtuFace(Bus("b", units, FaultBoard({}, {})), baud=115200)
+    face.start()
+    all_coils = seal(bytes.fromhex("01 01 0000 07D0"))
+    with open_port(face, 115200) as port:
+        for _ in range(25):  # a terminal holds 4 KiB, 16 of these replies
+            port.write(all_coils)
+            time.sleep(0.03)
+        port.reset_input_buffer()
+        assert len(ask(port, all_coils, 255)) == 255
+    face.stop()
 
 
 def test_stopping_twice_is_no_error(face: RtuFace) -> None:

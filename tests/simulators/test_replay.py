@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -41,7 +42,7 @@ def test_a_recording_holds_each_sample_until_the_next(tmp_path: Path) -> None:
         (f"{HEADER}\n0,1,2,3,\n", "fire.csv: row 2, temp_d: expected a number, got ''"),
         (f"{HEADER}\n0,nan,2,3,4\n", "fire.csv: row 2, temp_a: expected a number, got 'nan'"),
         (f"{HEADER}\n0,1,2,3,inf\n", "fire.csv: row 2, temp_d: expected a number, got 'inf'"),
-        (f"{HEADER}\n1,1,2,3,4\n1,1,2,3,4\n", "fire.csv: row 3, t_s: expected more than 1, got 1"),
+        (f"{HEADER}\n1,1,2,3,4\n0,1,2,3,4\n", "fire.csv: row 3, t_s: expected 1 or later, got 0"),
         (f'{HEADER}\n"0,1,2,3,4\n', "fire.csv: not a CSV text"),
     ],
 )
@@ -58,6 +59,11 @@ def test_a_picture_is_no_recording(tmp_path: Path) -> None:
     path.write_bytes(b"\x89PNG\r\n\x1a\n\xff\xfe")
     with pytest.raises(RecordingError, match=r"fire\.csv: not a CSV text"):
         replay.load(path)
+
+
+def test_of_two_samples_in_one_second_the_later_stands(tmp_path: Path) -> None:
+    recording = replay.load(write(tmp_path, "0,1,1,1,1", "1,2,2,2,2", "1,3,3,3,3"))
+    assert recording.at(1) == (3, 3, 3, 3)
 
 
 def test_a_byte_order_mark_is_no_part_of_the_header(tmp_path: Path) -> None:
@@ -79,7 +85,7 @@ SAMPLES = Recording("r", (0.0, 1000.0), ((21.34, -4.0, 812.5, 5000.0), (30.0,) *
 
 
 def test_a_master_reads_it_over_tcp() -> None:
-    async def read() -> list[int]:
+    async def read() -> Sequence[int]:
         face = TcpFace(Replay(SAMPLES, 1.0, unit=7).bus)
         await face.start()
         client = AsyncModbusTcpClient("127.0.0.1", port=face.port, timeout=2)

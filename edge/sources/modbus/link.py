@@ -67,17 +67,39 @@ class Link(asyncio.Protocol):
         self._is_garbled = False
         self._asked: ModbusPDU | None = None
         self._reply: asyncio.Future[ModbusPDU] | None = None
+        self._timer: asyncio.TimerHandle | None = None
 
     async def ask(self, request: ModbusPDU, timeout_s: float) -> ModbusPDU:
         """The reply to `request`, or NoReply. A reply that the device refused is NoReply(REFUSED, its code)."""
+        self.send(request, timeout_s)
+        return await self.reply()
+
+    @property
+    def is_free(self) -> bool:
+        """Whether a request may be sent."""
+        return self._wire is not None and self._reply is None
+
+    def send(self, request: ModbusPDU, timeout_s: float) -> None:
+        """Send a request at once; `reply` has to follow. NoReply where there is no line."""
         if self._wire is None:
             raise NoReply(Unknown.NO_LINK)
-        reply = self._send(self._wire, request)
-        timer = self._loop.call_later(timeout_s, self._expire)
+        self._number = self._number % 0xFFFF + 1
+        request.transaction_id = self._number
+        self._buffer.clear()
+        self._is_garbled = False
+        self._asked = request
+        self._reply = self._loop.create_future()
+        self._timer = self._loop.call_later(timeout_s, self._expire)
+        self._wire.write(self._framer.buildFrame(request))
+
+    async def reply(self) -> ModbusPDU:
+        """The reply to the request that was sent; see `ask`."""
+        assert self._asked is not None and self._reply is not None and self._timer is not None
+        request = self._asked
         try:
-            answer = await reply
+            answer = await self._reply
         finally:
-            timer.cancel()
+            self._timer.cancel()
             self._asked = self._reply = None
         self.answered_s = self._loop.time()
         if answer.isError():
@@ -92,6 +114,9 @@ class Link(asyncio.Protocol):
         if self._wire is not None:
             self._wire.abort()
             self.connection_lost(None)
+        if self._reply is not None and self._reply.done():
+            # Nobody may be waiting for the reply to what was sent ahead; asyncio would complain about its loss.
+            self._reply.exception()
 
     def connection_made(self, transport: Wire) -> None:  # type: ignore[override]
         """The line stands."""
@@ -116,16 +141,6 @@ class Link(asyncio.Protocol):
             pass
         if len(self._buffer) > FRAME_MAX:
             self._tear()
-
-    def _send(self, wire: Wire, request: ModbusPDU) -> "asyncio.Future[ModbusPDU]":
-        self._number = self._number % 0xFFFF + 1
-        request.transaction_id = self._number
-        self._buffer.clear()
-        self._is_garbled = False
-        self._asked = request
-        self._reply = self._loop.create_future()
-        wire.write(self._framer.buildFrame(request))
-        return self._reply
 
     def _take(self) -> bool:
         """Take one frame off the buffer; False when the rest is not yet a frame."""

@@ -31,6 +31,8 @@ RECONNECT_FIRST_S = 0.25
 RECONNECT_CAP_S = 5.0
 # A half-open connection is never told; without any answer for so long the line is made anew.
 SILENT_LINE_S = 5.0
+# A siren may not wait as long as a meter's probe; with a time-out of 0.3 s this is a tenth of the bus.
+WRITE_RETRY_S = 3.0
 # The data of a reply to a single write: address and value.
 _WRITE_DATA_BYTES = 3
 
@@ -64,6 +66,8 @@ class Port:
         self._pace = Pace(silence_s(config))
         self._opener = Worker(f"{config.name}-open")
         self._wake = asyncio.Event()
+        self._link: Link | None = None
+        self._ahead: tuple[Relays, ModbusPDU] | None = None
         self._has_answered = True
         self._sent_s = 0.0
         self._deliver_to: Deliver = lambda readings: None
@@ -78,6 +82,7 @@ class Port:
     def write_coil(self, unit: int, coil: int, is_on: bool) -> None:
         """Make a claimed coil so, ahead of all polls, and try until it holds. Returns at once; the latest call wins."""
         self._relays[unit].wish(coil, is_on)
+        self._write_ahead()
         self._wake.set()
 
     async def run(self, deliver: Deliver) -> None:
@@ -88,11 +93,12 @@ class Port:
         self._timetable = Timetable(tuple(self._turn(device) for device in devices))
         self._timetable.start(self._now())
         while True:
-            link = await self._connected()
+            link = self._link = await self._connected()
             self._timetable.resume(self._now())
             try:
                 await self._serve(link)
             finally:
+                self._link = self._ahead = None
                 link.drop()
 
     def close(self) -> None:
@@ -196,7 +202,20 @@ class Port:
         if relays is not None and not link.is_lost:
             await self._write(link, relays)
 
+    def _write_ahead(self) -> None:
+        """Send a relay's write at once where the line is free: a decision drives outputs before it is remembered, and
+        that would take longer than the write. RTU has to keep its silence first.
+        """
+        relays = self._relays_to_write() if self._ahead is None else None
+        if relays is not None and self._link is not None and self._link.is_free and not self._pace.silent_s:
+            request = relays.next_write()
+            self._counters["requests"] += 1
+            self._link.send(request, self._config.timeout_s(relays.config, _WRITE_DATA_BYTES))
+            self._ahead = relays, request
+
     def _relays_to_write(self) -> Relays | None:
+        if self._ahead is not None:
+            return self._ahead[0]
         now_s = self._now()
         return next((relay for relay in self._relays.values() if relay.has_pending and relay.retry_s <= now_s), None)
 
@@ -204,9 +223,8 @@ class Port:
         turn = self._timetable.of(relays.config.address)
         started_s = self._now()
         failure: NoReply | None = None
-        request = relays.next_write()
         try:
-            reply = await self._ask(link, relays.config, request, _WRITE_DATA_BYTES)
+            request, reply = await self._written(link, relays)
             self._deliver(self._taken(relays.written(request, reply)))
         except NoReply as error:
             failure = error
@@ -214,7 +232,15 @@ class Port:
             self._deliver(relays.unknown(error.reason))
         self._note(turn, started_s, failure)
         if failure is not None:
-            relays.retry_s = turn.due_s
+            relays.retry_s = min(turn.due_s, self._now() + WRITE_RETRY_S)
+
+    async def _written(self, link: Link, relays: Relays) -> tuple[ModbusPDU, ModbusPDU]:
+        """The request that was sent ahead, or else the next one, and its reply."""
+        if self._ahead is not None:
+            (_, request), self._ahead = self._ahead, None
+            return request, await link.reply()
+        request = relays.next_write()
+        return request, await self._ask(link, relays.config, request, _WRITE_DATA_BYTES)
 
     async def _ask(self, link: Link, unit: UnitConfig, request: ModbusPDU, data: int) -> ModbusPDU:
         if self._pace.silent_s:

@@ -1,8 +1,8 @@
 """Coils that the gateway drives: what each should be, written until it holds, read back for as long as the port runs.
 
 A reading of an output's code is 0 while its coil is as it should be, 1 while it is not, and a reason while nobody
-knows. The latest wish wins and writing it twice does no harm. A board that lost its supply forgets its coils, so each is
-read back at the unit's period and set again where it differs.
+knows. The latest wish wins and writing it twice does no harm. A board that lost its supply forgets its coils, so each
+is read back at the unit's period and set again where it differs.
 """
 
 from pymodbus.pdu import ModbusPDU

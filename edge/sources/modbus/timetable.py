@@ -1,19 +1,21 @@
 """Whose turn it is on a port. Pure: the time is an argument, in seconds of a monotonic clock.
 
 - Each unit is due on a fixed grid of its own period, so that polls neither drift nor pile up: a unit that was late is
-  due again at the next line of its grid, not twice. The one that has been due longest goes first, so a port with more
-  work than its periods allow degrades evenly.
+  due again at the next line of its grid, not twice. Of those that are due the one asked longest ago goes first, so a
+  port with more work than its periods allow degrades evenly.
 - A unit that failed is a suspect. It yields: it is asked while no other unit is due, or once it has waited a period.
   From the third failure in a row it is asked in growing intervals of at most ten seconds, so that it is back soon.
 - Suspects together get a tenth of the time on a port where others answer. Where none answers there is nobody to
   protect.
 """
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from random import Random
 
 FAILURES_TO_OPEN = 3
+PROBE_FIRST_S = 1.0
 PROBE_CAP_S = 10.0
 SUSPECTS_SHARE = 0.1
 
@@ -65,9 +67,13 @@ class Timetable:
         Otherwise their failures stay theirs: a gateway that hangs up whenever one dead unit is asked must not have that
         unit asked first each time it is back.
         """
-        if not any(self._healthy()):
-            for turn in self.turns:
+        has_answering = any(self._healthy())
+        for turn in self.turns:
+            if not has_answering:
                 turn.failures, turn.due_s = 1, now_s
+            elif not turn.failures:
+                # What passed without a line is no lateness of the port's own.
+                turn.due_s, turn.asked_s = max(turn.due_s, now_s), None
 
     def of(self, unit: int) -> Turn:
         """The unit's turn. KeyError for a unit without one."""
@@ -75,7 +81,7 @@ class Timetable:
 
     def next(self, now_s: float) -> tuple[Turn | None, float]:
         """The unit to ask now, or None and the time of the next turn."""
-        healthy = min(self._healthy(), key=lambda turn: turn.due_s, default=None)
+        healthy = min(self._healthy(), key=lambda turn: _urgency(turn, now_s), default=None)
         suspect = min(self._suspects(), key=lambda turn: turn.due_s, default=None)
         if suspect is not None and self._may_probe(suspect, healthy, now_s):
             return suspect, now_s
@@ -149,5 +155,12 @@ class Timetable:
 
     def _probe_wait_s(self, turn: Turn) -> float:
         doublings = min(turn.failures - FAILURES_TO_OPEN, 10)
-        wait_s = min(max(turn.period_s, 1.0) * 2.0**doublings, PROBE_CAP_S)
+        wait_s = min(max(turn.period_s, PROBE_FIRST_S) * 2.0**doublings, PROBE_CAP_S)
         return wait_s * self.random.uniform(0.75, 1.0)
+
+
+def _urgency(turn: Turn, now_s: float) -> tuple[bool, float]:
+    """Sorts who is due first, the longest unasked before the others; then who is due next."""
+    if turn.due_s > now_s:
+        return True, turn.due_s
+    return False, -math.inf if turn.asked_s is None else turn.asked_s

@@ -1,0 +1,41 @@
+"""The gateway's own points: what can go wrong with itself. Their codes cannot be given by an installer."""
+
+from device import wire
+from edge.core.plan import PointPlan
+from edge.core.rules.contact import ContactRule
+from edge.core.values import Class
+
+LINK_POINT = "gw-link"
+"""Nobody has been listening for too long."""
+DISK_POINT = "gw-disk"
+"""The journal's disk refuses or does not answer."""
+JOURNAL_POINT = "gw-journal"
+"""The journal was found damaged and begun anew; stands until the agent is started again, so that a person sees it."""
+OUTPUT_PREFIX = "out-"
+"""Before the name of an output that says how it is: it is not as it should be."""
+
+
+def is_reserved(code: str) -> bool:
+    """Whether a code is, or looks like, one of the gateway's own."""
+    return code.startswith(("gw-", OUTPUT_PREFIX))
+
+
+def own_points() -> list[PointPlan]:
+    """What can go wrong with the gateway itself; fed by the agent, so not supervised as a sensor is."""
+    at_once = ContactRule(on_ms=0, off_ms=0)
+    return [
+        PointPlan(LINK_POINT, "", LINK_POINT, at_once, Class.FAULT, fault_after_ms=None, lamp="lamp_link"),
+        PointPlan(DISK_POINT, "", DISK_POINT, at_once, Class.FAULT, fault_after_ms=None),
+        PointPlan(JOURNAL_POINT, "", JOURNAL_POINT, at_once, Class.FAULT, fault_after_ms=None),
+    ]
+
+
+def output_point(name: str) -> PointPlan:
+    """An output with feedback; a relay that is slow to follow is no fault for ten seconds."""
+    rule = ContactRule(on_ms=10_000, off_ms=0)
+    return PointPlan(OUTPUT_PREFIX + name, "", name, rule, Class.FAULT, fault_after_ms=None)
+
+
+def describe_own(point: PointPlan) -> wire.Point:
+    """As the collector is told of it."""
+    return wire.Point(point.code, "gateway", point.place, "gateway", "", 0, "", True, None, None)

@@ -1,0 +1,206 @@
+"""A gateway without its hardware: what it looks after in itself, and how long it was off as far as that is believed."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from device import wire
+from edge.clock import SystemClock
+from edge.config import Setup
+from edge.core.values import Act, Class, Operation, Reading
+from edge.gateway import Gateway
+from edge.own_points import DISK_POINT, JOURNAL_POINT, LINK_POINT
+from edge.report import compose_state
+from tests.edge.home import Diary, FakeClock, small_home
+from tests.support import wait_until
+
+UPLINK: dict[str, Any] = {"[[zone]]": '[uplink]\nhost = "127.0.0.1"\nport = 9\n\n[[zone]]'}
+
+
+class Clock(FakeClock):
+    """Stands until it is set."""
+
+
+class RunningClock(Clock):
+    """Runs as the machine's does, for what only time can bring about."""
+
+    def mono_ms(self) -> int:
+        return SystemClock().mono_ms()
+
+
+def with_gateway(
+    folder: Path, test: Callable[[Gateway, Diary, Clock], Any], clock: Clock | None = None, **changes: str
+) -> Any:
+    """Run a test of a started gateway on a loop, and close it."""
+    setup = small_home(folder, **changes)
+    return asyncio.run(_run(setup, test, clock or Clock()))
+
+
+async def _run(setup: Setup, test: Callable[[Gateway, Diary, Clock], Any], clock: Clock) -> Any:
+    diary = Diary()
+    gateway = Gateway(setup, clock, diary)
+    await asyncio.to_thread(gateway.journal.start)
+    gateway.journal.start = lambda: None  # type: ignore[method-assign]
+    gateway.start()
+    try:
+        return test(gateway, diary, clock)
+    finally:
+        gateway.stop()
+        # As gateway.close() does, without the patience for a disk that is dead.
+        await asyncio.to_thread(gateway.journal.close, 300)
+        await asyncio.to_thread(gateway.uplink.close)
+
+
+def lamps(diary: Diary) -> frozenset[str]:
+    """The lamps that are lit."""
+    found: frozenset[str] = diary.of("show")[-1].lamps
+    return found
+
+
+def faults(gateway: Gateway) -> list[str]:
+    """What is at fault."""
+    return [item.subject for item in gateway.report.active if item.condition is Class.FAULT]
+
+
+def heard(gateway: Gateway, now_ms: int | None) -> None:
+    """Let the collector have been heard at a time."""
+    gateway.uplink._shared.heard_ms = now_ms
+
+
+def test_nobody_listening_is_a_fault_with_its_lamp_within_its_time_and_ends_with_it(tmp_path: Path) -> None:
+    def test(gateway: Gateway, diary: Diary, clock: Clock) -> None:
+        gateway.beat()
+        assert "lamp_link" not in lamps(diary), "nobody has been heard yet"
+        clock.now_ms += 100_000
+        gateway.beat()
+        assert LINK_POINT not in faults(gateway)
+        clock.now_ms += 1
+        gateway.beat()
+        assert LINK_POINT in faults(gateway)
+        assert "lamp_link" not in lamps(diary) and "lamp_fault" in lamps(diary)
+        heard(gateway, clock.now_ms)
+        gateway.beat()
+        assert LINK_POINT not in faults(gateway)
+        assert "lamp_link" in lamps(diary), "lit by the beat, with no alarm to wait for"
+        clock.now_ms += 100_001
+        gateway.beat()
+        assert LINK_POINT in faults(gateway)
+
+    with_gateway(tmp_path, test, **UPLINK)
+
+
+def test_a_home_without_an_uplink_has_nobody_to_miss(tmp_path: Path) -> None:
+    def test(gateway: Gateway, diary: Diary, clock: Clock) -> None:
+        clock.now_ms += 1_000_000
+        gateway.beat()
+        assert LINK_POINT not in faults(gateway)
+        assert "lamp_link" not in lamps(diary), "and nobody who listens"
+
+    with_gateway(tmp_path, test)
+
+
+def test_a_damaged_journal_is_a_fault_that_a_person_sees(tmp_path: Path) -> None:
+    def test(gateway: Gateway, diary: Diary, clock: Clock) -> None:
+        gateway.beat()
+        assert faults(gateway) == [JOURNAL_POINT]
+        assert gateway.journal.recovered_from is not None
+
+    folder = Path(small_home(tmp_path).gateway.data)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "journal.sqlite").write_bytes(b"no database" * 1000)
+    with_gateway(tmp_path, test)
+
+
+def test_a_disk_that_fails_is_a_fault_and_the_home_alarms_on(tmp_path: Path) -> None:
+    def test(gateway: Gateway, diary: Diary, clock: Clock) -> None:
+        wait_until(lambda: gateway.journal.is_disk_faulty, what="the journal to notice")
+        gateway.beat()
+        assert faults(gateway) == [DISK_POINT]
+        gateway.take([Reading("smoke-203", 1)])
+
+        def is_sounding() -> bool:
+            gateway.engine.tick()
+            return diary.of("show")[-1].sound is Class.FIRE
+
+        wait_until(is_sounding, what="the fire to sound")
+        state = compose_state(gateway.report, gateway._identity, gateway.journal, clock)
+        assert state.disk == "failed"
+        assert {item.condition for item in state.active} == {"fire", "fault"}
+
+    blocked = tmp_path / "a-file"
+    blocked.write_text("in the way of the folder")
+    with_gateway(tmp_path, test, RunningClock(), data=str(blocked / "data"))
+
+
+def test_an_alarm_survives_the_end_of_the_gateway_with_what_people_did(tmp_path: Path) -> None:
+    def before(gateway: Gateway, _: Diary, clock: Clock) -> None:
+        gateway.take([Reading("smoke-203", 1)])
+        clock.now_ms += 500
+        gateway.take([Reading("smoke-203", 1)])
+        gateway.act(Act(Operation.ACKNOWLEDGE, "x"))
+
+    def after(gateway: Gateway, diary: Diary, _: Clock) -> list[Any]:
+        assert diary.entries[0][1].sound is Class.FIRE, "the very first thing that is shown"
+        return list(gateway.report.active)
+
+    clock = Clock()
+    with_gateway(tmp_path, before, clock)
+    (active,) = with_gateway(tmp_path, after, clock)
+    assert (active.condition, active.subject, active.is_acknowledged) == (Class.FIRE, "smoke-203", True)
+
+
+def test_what_it_tells_of_a_value_has_its_unit(tmp_path: Path) -> None:
+    def test(gateway: Gateway, _: Diary, clock: Clock) -> None:
+        gateway.take([Reading("leak-k", 350)])
+        clock.now_ms += 20_000
+        gateway.take([Reading("leak-k", 350)])
+        wait_until(lambda: gateway.journal.volume().event_seq >= 2, what="the events to be offered")
+        outbox = gateway.journal.outbox()
+        told = b"".join(payload for _, payload in outbox.events(gateway.journal.volume().journal, 0, 50))
+        outbox.close()
+        assert b'"unit":"mA"' in told and b'"value":350' in told
+
+    with_gateway(tmp_path, test)
+
+
+def saved(
+    boot: str = "boot-0001", mono_ms: int = 900_000, wall_ms: int = 1_700_000_900_000, clock_ok: bool = True
+) -> Any:
+    """A snapshot's stamp."""
+    return SimpleNamespace(saved=SimpleNamespace(boot=boot, mono_ms=mono_ms, wall_ms=wall_ms, clock_ok=clock_ok))
+
+
+@pytest.mark.parametrize(
+    ("snapshot", "is_trusted", "off_ms"),
+    [
+        (None, True, 0),
+        (saved(), True, 100_000),
+        (saved(), False, 100_000),  # the same boot: no clock on the wall is asked
+        (saved(mono_ms=1_100_000), True, 0),  # never before now
+        (saved(boot="boot-0000", mono_ms=5), True, 100_000),
+        (saved(boot="boot-0000", clock_ok=False), True, 0),
+        (saved(boot="boot-0000"), False, 0),
+        (saved(boot="boot-0000", wall_ms=1_800_000_000_000), True, 0),  # the clock was set back
+    ],
+)
+def test_time_off_counts_only_where_it_can_be_believed(
+    tmp_path: Path, snapshot: Any, is_trusted: bool, off_ms: int
+) -> None:
+    clock = Clock()
+    clock.is_trusted = is_trusted
+    gateway = Gateway(small_home(tmp_path), clock, Diary())
+    assert gateway._off_ms(snapshot) == off_ms
+
+
+def test_a_question_of_the_bureau_does_nothing_here(tmp_path: Path) -> None:
+    def test(gateway: Gateway, diary: Diary, _: Clock) -> None:
+        gateway.take([Reading("smoke-203", 1)])
+        before = len(diary.entries)
+        gateway._asked(wire.Ask("question-1", "silence", 60))
+        assert len(diary.entries) == before
+
+    with_gateway(tmp_path, test)

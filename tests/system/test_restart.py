@@ -1,0 +1,115 @@
+"""Power cuts of the gateway in alarm, the broker, the collector: what stood stands, and nothing is told twice."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support import wait_until
+from tests.system.running import BUZZER, LATE_S, NO_SMOKE, SMOKE, WholePath
+
+PERSON = "王护士"
+
+
+def smoke(path: WholePath, room: str) -> int:
+    """Smoke in a room, until the gateway has decided; when it began (monotonic ns)."""
+    since_ns = path.building.set({f"{room}.smoke_pct_m": SMOKE})
+    wait_until(lambda: ("fire", f"smoke-{room}") in path.gateway.active(), timeout_s=LATE_S, what=f"fire in {room}")
+    return since_ns
+
+
+def numbers(path: WholePath) -> list[tuple[str, int]]:
+    """Journal and number of every event of the gateway that the collector has, in the order it took them."""
+    return [(event["journal"], event["seq"]) for event in path.events(source="gateway")]
+
+
+def drained(path: WholePath) -> None:
+    """Wait until the collector has every event that the gateway has made."""
+
+    def is_drained() -> bool:
+        made = path.gateway.status()["journal"]
+        return (made["id"], made["event_seq"]) in numbers(path)
+
+    wait_until(is_drained, timeout_s=60, what="every event at the collector")
+
+
+@pytest.fixture(autouse=True)
+def every_event_once_and_in_order(path: WholePath) -> Iterator[None]:
+    """After every test: no event lost, none doubled, and the chain of hashes is whole."""
+    yield
+    drained(path)
+    held = numbers(path)
+    journals = list(dict.fromkeys(journal for journal, _ in held))
+    for journal in journals:
+        taken = [seq for name, seq in held if name == journal]
+        assert taken == list(range(1, len(taken) + 1))
+    assert path.events(source="collector", kind="gap") == []
+    verified = path.collector.run("verify")
+    assert verified.returncode == 0, verified.stdout
+
+
+def test_a_gateway_killed_in_alarm_sounds_again_at_once_and_knows_what_people_did(path: WholePath) -> None:
+    smoke(path, "203")
+    smoke(path, "204")
+    path.gateway.operate("ack", PERSON)
+    before = path.gateway.active()
+    path.gateway.kill()
+    since_ns = path.building.set({})
+    path.gateway.start()
+    assert path.building.driven(BUZZER, 1, since_ns), "it sounds before it answers anybody"
+    assert path.gateway.active() == before, "latched, in the same order, confirmed and acknowledged as before"
+    path.gateway.operate("silence", PERSON)
+    path.gateway.kill()
+    since_ns = path.building.set({})
+    path.gateway.start()
+    wait_until(lambda: path.events(kind="restore", point="smoke-204")[1:], timeout_s=LATE_S, what="both restarts told")
+    assert path.gateway.status()["sound"] is None
+    assert path.building.driven(BUZZER, 1, since_ns) is None, "silence is kept"
+    assert set(path.gateway.active()) == set(before)
+    since_ns = smoke(path, "201")
+    wait_until(lambda: path.building.driven(BUZZER, 1, since_ns), what="a new point to sound in spite of the silence")
+
+
+def test_smoke_that_began_while_the_gateway_was_off_is_heard(path: WholePath) -> None:
+    path.gateway.kill()
+    since_ns = path.building.set({"101.smoke_pct_m": SMOKE})
+    path.gateway.start()
+    wait_until(lambda: path.building.driven(BUZZER, 1, since_ns), what="the buzzer")
+    wait_until(lambda: ("fire", "smoke-101") in path.standing(), timeout_s=LATE_S, what="it on the board")
+    path.building.set({"101.smoke_pct_m": NO_SMOKE})
+
+
+def test_a_home_without_its_broker_alarms_all_the_same_and_tells_it_later(path: WholePath) -> None:
+    path.broker.kill()
+    since_ns = smoke(path, "203")
+    wait_until(lambda: path.building.driven(BUZZER, 1, since_ns), what="the buzzer")
+    path.gateway.kill()
+    path.gateway.start()
+    smoke(path, "204")
+    path.gateway.kill()
+    path.gateway.start()
+    path.gateway.operate("ack", PERSON)
+    path.broker.start()
+    drained(path)
+    wait_until(lambda: len(path.standing()) == 2, timeout_s=LATE_S, what="both fires on the board")
+    told = [(event["kind"], event["point"]) for event in path.events(source="gateway")]
+    raised = [item for item in told if item in [("raise", "smoke-203"), ("raise", "smoke-204")]]
+    assert raised[-2:] == [("raise", "smoke-203"), ("raise", "smoke-204")], "in the order in which they happened"
+
+
+def test_a_collector_that_was_killed_knows_nothing_until_it_has_heard_and_then_all(path: WholePath) -> None:
+    smoke(path, "203")
+    wait_until(lambda: path.standing(), timeout_s=LATE_S, what="the fire on the board")
+    before = path.events(source="gateway")
+    path.broker.stop()
+    path.collector.kill()
+    path.collector.start()
+    tile = path.home()
+    assert tile["freshness"] == "unheard", "what it remembers is no word from the home"
+    assert tile["class"] == "fire", "and an alarm that stood is not forgotten"
+    path.broker.start()
+    wait_until(path.is_connected, timeout_s=LATE_S, what="gateway and collector to be back at the broker")
+    path.gateway.operate("ack", PERSON)
+    wait_until(lambda: path.home()["freshness"] == "heard", timeout_s=LATE_S, what="the home to be heard")
+    assert ("fire", "smoke-203") in path.standing()
+    drained(path)
+    assert path.events(source="gateway")[: len(before)] == before
