@@ -105,6 +105,7 @@ def test_a_home_without_an_uplink_has_nobody_to_miss(tmp_path: Path) -> None:
 
 def test_a_damaged_journal_is_a_fault_that_a_person_sees(tmp_path: Path) -> None:
     def test(gateway: Gateway, diary: Diary, clock: Clock) -> None:
+        wait_until(lambda: not gateway.journal.is_disk_faulty, what="a new journal to be begun")
         gateway.beat()
         assert faults(gateway) == [JOURNAL_POINT]
         assert gateway.journal.recovered_from is not None
