@@ -17,6 +17,7 @@ log_dest stderr
 # The default of 1,000 drops silently beyond that.
 max_queued_messages 100000
 max_inflight_messages 100
+set_tcp_nodelay true
 """
 # Debian keeps daemons off a user's PATH.
 _PATH = os.environ.get("PATH", os.defpath) + ":/usr/sbin:/usr/local/sbin"

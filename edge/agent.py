@@ -35,8 +35,8 @@ REVIVE_S = 5.0
 SWITCH_S = 0.0005
 """How long a busy thread may keep the interpreter from the loop: the alarm path waits for it at most once."""
 REAL_TIME_PRIORITY = 1
-"""The lowest is enough to run before every ordinary process. A nice value is not: the kernel groups processes by session
-before it looks at it, and a busy neighbour, an update of packages say, delayed the buzzer by 35 ms at nice -10."""
+"""The lowest is enough to run before every ordinary process. A nice value is not: the kernel groups processes by
+session before it looks at it, and busy neighbours (an update of packages, say) delayed the buzzer by 35 ms at -10."""
 
 
 class Agent:

@@ -138,7 +138,7 @@ class _Reader:
         outputs: tuple[OutputConfig, ...],
         config_hash: str,
     ) -> Setup:
-        own = [*own_points(), *(output_point(output.name) for output in outputs if output.has_feedback)]
+        own = [*own_points(), *(output_point(output) for output in outputs if output.has_feedback)]
         zones = tuple(zone for zone in self.file.zone if zone is not None)
         made = Setup(
             home=home,

@@ -20,15 +20,16 @@ class InUse(Exception):
 class Lock:
     """A thing held by this process until `release`."""
 
-    def __init__(self, descriptor: int, what: str) -> None:
+    def __init__(self, descriptor: int, what: str, path: Path) -> None:
         self.what = what
+        self._path = path
         self._descriptor: int | None = descriptor
 
     def release(self) -> None:
-        """Let another process have it. The file stays: removing it would let two processes lock two files of one
-        name.
-        """
+        """Let another process have it. The file goes first, while it is still ours: see `_is_at`."""
         if self._descriptor is not None:
+            with suppress(OSError):
+                self._path.unlink()
             os.close(self._descriptor)
             self._descriptor = None
 
@@ -45,17 +46,35 @@ def hold(folder: Path, what: str, called: str = "") -> Lock:
     all agents that may want it. OSError when it cannot be made or written.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    descriptor = _open(folder / _file_name(os.path.realpath(what) if what.startswith("/") else what))
+    path = folder / _file_name(os.path.realpath(what) if what.startswith("/") else what)
+    while True:
+        descriptor = _open(path)
+        _lock(descriptor, called or what)
+        if _is_at(path, descriptor):
+            break
+        os.close(descriptor)
+    with suppress(OSError):  # another user's file: locked all the same, only without our number in it
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+    return Lock(descriptor, what, path)
+
+
+def _lock(descriptor: int, called: str) -> None:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         holder = os.pread(descriptor, 20, 0).decode("ascii", "replace").strip()
         os.close(descriptor)
-        raise InUse(f"{called or what} is in use by process {holder or 'unknown'}") from None
-    with suppress(OSError):  # another user's file: locked all the same, only without our number in it
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
-    return Lock(descriptor, what)
+        raise InUse(f"{called} is in use by process {holder or 'unknown'}") from None
+
+
+def _is_at(path: Path, descriptor: int) -> bool:
+    """Whether the locked file is the one that others will find. Its last holder may have removed it after we opened it;
+    without this look two processes would hold two files of one name."""
+    try:
+        return os.path.samestat(os.stat(path), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False
 
 
 def _open(path: Path) -> int:

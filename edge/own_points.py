@@ -4,6 +4,7 @@ from device import wire
 from edge.core.plan import PointPlan
 from edge.core.rules.contact import ContactRule
 from edge.core.values import Class
+from edge.outputs import OutputConfig
 
 LINK_POINT = "gw-link"
 """Nobody has been listening for too long."""
@@ -13,6 +14,8 @@ JOURNAL_POINT = "gw-journal"
 """The journal was found damaged and begun anew; stands until the agent is started again, so that a person sees it."""
 OUTPUT_PREFIX = "out-"
 """Before the name of an output that says how it is: it is not as it should be."""
+
+OUTPUT_FAULT_AFTER_MS = 10_000
 
 
 def is_reserved(code: str) -> bool:
@@ -30,10 +33,20 @@ def own_points() -> list[PointPlan]:
     ]
 
 
-def output_point(name: str) -> PointPlan:
-    """An output with feedback; a relay that is slow to follow is no fault for ten seconds."""
-    rule = ContactRule(on_ms=10_000, off_ms=0)
-    return PointPlan(OUTPUT_PREFIX + name, "", name, rule, Class.FAULT, fault_after_ms=None)
+def output_point(output: OutputConfig) -> PointPlan:
+    """An output with feedback. A relay that is slow to follow is no fault for ten seconds, nor one that does not answer;
+    a board that is dead is one fault, not one per relay."""
+    rule = ContactRule(on_ms=OUTPUT_FAULT_AFTER_MS, off_ms=0)
+    return PointPlan(
+        OUTPUT_PREFIX + output.name,
+        "",
+        output.name,
+        rule,
+        Class.FAULT,
+        bus=output.source,
+        unit=f"{output.source}/{output.at.unit}",
+        fault_after_ms=OUTPUT_FAULT_AFTER_MS,
+    )
 
 
 def describe_own(point: PointPlan) -> wire.Point:

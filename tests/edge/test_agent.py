@@ -1,9 +1,9 @@
 """The agent as a process: what it holds nobody else gets, how it ends, and that no dead disk keeps it from alarming."""
 
 import os
-import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +18,7 @@ from tests.simulators.running import RunningHome
 from tests.support import ROOT, end, wait_until
 
 COMMAND = [sys.executable, "-c", "import sys; from edge.cli import main; sys.exit(main())"]
-BUZZER, FAULT_RELAY, LAMP_SUPPLY = 18, 20, 7
+BUZZER, FAULT_RELAY, LAMP_SUPPLY, LAMP_FIRE, LAMP_FAULT = 18, 20, 7, 23, 24
 LATE_S = 30.0
 
 
@@ -57,8 +57,14 @@ def agent(folder: Path, text: str, data: Path | None = None) -> Iterator[Agent]:
 
 
 def example_of(building: RunningHome, data: Path) -> str:
-    """The example, on a simulated building."""
-    return example.edit(example.EXAMPLE.read_text("utf-8"), str(data), 9, building.ready)
+    """The example on a simulated building, with the locks where all agents of this module have them."""
+    text = example.edit(example.EXAMPLE.read_text("utf-8"), str(data), 9, building.ready)
+    return text.replace(f'locks = "{data}"', f'locks = "{locks_of(building)}"')
+
+
+def locks_of(building: RunningHome) -> Path:
+    """What stands for the machine's own folder of locks."""
+    return building.folder / "locks"
 
 
 @pytest.fixture(scope="module")
@@ -85,11 +91,11 @@ def refused(folder: Path, text: str) -> str:
         return second.log
 
 
-def other_home(folder: Path, source: str = "", chip: str = "/run/no-such-gpio.sock") -> str:
+def other_home(building: RunningHome, folder: Path, source: str = "", chip: str = "/run/no-such-gpio.sock") -> str:
     """A home of its own on a GPIO chip that is nobody's, and one more source."""
     text = HOME.read_text("utf-8").split('\n[[source]]\nname = "meters"')[0]
     text = text.replace("/var/lib/shouwang", str(folder / "data"))
-    text = text.replace('rules = "cn-2026"', 'rules = "demo"\nsimulated = true')
+    text = text.replace('rules = "cn-2026"', f'rules = "demo"\nsimulated = true\nlocks = "{locks_of(building)}"')
     return text.replace('kind = "gpio"', f'kind = "gpio"\nbackend = "shouwang-sim"\naddress = "{chip}"') + source
 
 
@@ -100,7 +106,7 @@ def test_a_second_agent_on_the_same_data_folder_is_refused(first: Agent, buildin
 
 
 def test_a_second_agent_on_the_same_gpio_chip_is_refused(first: Agent, building: RunningHome, tmp_path: Path) -> None:
-    said = refused(tmp_path, other_home(tmp_path, chip=building.ready["gpio"]))
+    said = refused(tmp_path, other_home(building, tmp_path, chip=building.ready["gpio"]))
     assert said == f"shouwang-edge: {building.ready['gpio']} is in use by process {first.process.pid}\n"
 
 
@@ -109,7 +115,7 @@ def test_a_second_agent_on_the_same_serial_port_by_another_name_is_refused(
 ) -> None:
     device = os.path.realpath(building.ready["breakers"]["path"])
     assert device != building.ready["breakers"]["path"], "the first has it by the name of a link"
-    said = refused(tmp_path, other_home(tmp_path, _bus(f'device = "{device}"')))
+    said = refused(tmp_path, other_home(building, tmp_path, _bus(f'device = "{device}"')))
     assert said == f"shouwang-edge: {device} is in use by process {first.process.pid}\n"
 
 
@@ -117,7 +123,7 @@ def test_a_second_agent_on_the_same_network_port_is_refused(
     first: Agent, building: RunningHome, tmp_path: Path
 ) -> None:
     port = building.ready["meters"]["port"]
-    said = refused(tmp_path, other_home(tmp_path, _bus(f'host = "127.0.0.1"\nport = {port}')))
+    said = refused(tmp_path, other_home(building, tmp_path, _bus(f'host = "127.0.0.1"\nport = {port}')))
     assert said == f"shouwang-edge: 127.0.0.1:{port} is in use by process {first.process.pid}\n"
 
 
@@ -133,7 +139,7 @@ address = "{building.ready["i2c"]}"
 address = 0x48
 driver = "ads1115"
 """
-    said = refused(tmp_path, other_home(tmp_path, source))
+    said = refused(tmp_path, other_home(building, tmp_path, source))
     assert said == f"shouwang-edge: {building.ready['i2c']} is in use by process {first.process.pid}\n"
 
 
@@ -142,9 +148,11 @@ def _bus(where: str) -> str:
     return f'\n[[source]]\nname = "bus"\nkind = "modbus"\n{where}\n\n{unit}'
 
 
-def test_an_agent_with_things_of_its_own_runs_beside_the_first(first: Agent, tmp_path: Path) -> None:
+def test_an_agent_with_things_of_its_own_runs_beside_the_first(
+    first: Agent, building: RunningHome, tmp_path: Path
+) -> None:
     """Its chip is not there: that is a fault in time, and no end."""
-    with agent(tmp_path, other_home(tmp_path)) as second:
+    with agent(tmp_path, other_home(building, tmp_path)) as second:
         wait_until(second.answers, timeout_s=LATE_S, what="the second agent to answer")
         points = {point["code"]: point for point in station.ask(second.data, {"do": "status"})["points"]}
         assert points["smoke-203"]["value"] is None
@@ -153,8 +161,7 @@ def test_an_agent_with_things_of_its_own_runs_beside_the_first(first: Agent, tmp
 
 def test_a_normal_supply_lights_its_lamp_and_the_fault_relay_holds(first: Agent, building: RunningHome) -> None:
     def levels() -> tuple[int, int, int]:
-        pins = building.do(get="outputs")["pins"]
-        return pins[LAMP_SUPPLY]["level"], pins[FAULT_RELAY]["level"], pins[BUZZER]["level"]
+        return _level(building, LAMP_SUPPLY), _level(building, FAULT_RELAY), _level(building, BUZZER)
 
     wait_until(lambda: levels() == (1, 1, 0), timeout_s=LATE_S, what="supply lamp on, fault relay held, buzzer still")
 
@@ -165,7 +172,7 @@ def test_an_order_to_end_lets_the_fault_relay_drop_and_leaves_nothing_behind(tmp
     try:
         with agent(tmp_path / "a", example_of(building, tmp_path / "a" / "data")) as running:
             wait_until(running.answers, timeout_s=LATE_S, what="the agent to answer")
-            wait_until(lambda: building.do(get="outputs")["pins"][FAULT_RELAY]["level"], what="the fault relay")
+            wait_until(lambda: _level(building, FAULT_RELAY), what="the fault relay")
             assert end(running.process) == 0, running.log
             assert "Traceback" not in running.log, running.log
         levels = {pin: each["level"] for pin, each in building.do(get="outputs")["pins"].items()}
@@ -183,20 +190,19 @@ def test_a_home_whose_disk_takes_nothing_still_hears_fire(tmp_path: Path) -> Non
     building = RunningHome(tmp_path / "b")
     try:
         with agent(tmp_path / "a", example_of(building, tmp_path / "in-the-way" / "data")) as running:
-            wait_until(
-                lambda: building.do(get="outputs")["pins"][FAULT_RELAY]["changed_ns"],
-                timeout_s=LATE_S,
-                what="it to run",
-            )
+            wait_until(lambda: _level(building, LAMP_FAULT), timeout_s=LATE_S, what="the disk's fault to be shown")
+            since_ns = time.monotonic_ns()
             building.do(set={"203.smoke_pct_m": 8.0})
-            wait_until(lambda: _has_sounded(building), timeout_s=LATE_S, what="the buzzer")
+            wait_until(lambda: _level(building, LAMP_FIRE), timeout_s=LATE_S, what="the fire to be shown")
+            log = building.do(get="log", since_ns=since_ns)["log"]
+            assert any(entry.get("pin") == BUZZER and entry.get("level") == 1 for entry in log), "and heard"
             assert running.process.poll() is None, running.log
-            assert re.search(r"cannot be written", running.log)
+            assert "cannot be written" in running.log
             assert "nobody can operate this gateway by command" in running.log
             running.process.kill()
     finally:
         building.stop()
 
 
-def _has_sounded(building: RunningHome) -> bool:
-    return any(entry.get("pin") == BUZZER and entry.get("level") == 1 for entry in building.do(get="log")["log"])
+def _level(building: RunningHome, pin: int) -> int:
+    return int(building.do(get="outputs")["pins"][pin]["level"])

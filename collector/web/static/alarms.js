@@ -1,6 +1,6 @@
 /* The active alarms: the worst home's in large with its spread, all others in a list. */
 
-import { elapsed, quantity } from "./format.js";
+import { elapsed, quantity, where } from "./format.js";
 import { classIcon, el, icon, page, say } from "./page.js";
 
 const MAX_SPREAD = 10; // more would push the homes off the screen
@@ -64,7 +64,7 @@ function lead(alarms, seen) {
   const unseen = alarms.some((alarm) => alarm.seen_ms === null);
   return el("article", { class: unseen ? "lead unseen" : "lead", data: { class: first.class, home: first.home } },
     el("p", { class: "what" }, classIcon(first.class), say("class", first.class), badges(first)),
-    el("h2", { class: "where" }, place(first), el("p", { class: "home-name" }, under(first))),
+    el("h2", { class: "where" }, where(first), el("p", { class: "home-name" }, under(first))),
     el("p", { class: "since" }, el("small", {}, say("alarm", "elapsed")), time("b", first)),
     el("div", { class: "below" }, el("ol", { class: "spread" }, spread(rest)), seenPart(alarms, seen)));
 }
@@ -75,13 +75,11 @@ function other(alarms, seen) {
   return el("article", { class: "other", data: { class: first.class, home: first.home } },
     classIcon(first.class),
     el("div", {},
-      el("p", { class: "where" }, el("em", {}, say("class", first.class)), place(first)),
+      el("p", { class: "where" }, el("em", {}, say("class", first.class)), where(first)),
       el("p", { class: "home-name" }, under(first) + more)),
     time("span", first, "since"),
     seenPart(alarms, seen));
 }
-
-const place = (alarm) => alarm.place || alarm.point || alarm.zone_name;
 
 function under(alarm) {
   const value = quantity(alarm.value, alarm.scale, alarm.unit);
@@ -107,7 +105,7 @@ function spread(alarms) {
 
 function spreadItem(alarm) {
   return el("li", { title: say("alarm", "spread", { order: alarm.order }) },
-    el("span", { class: "order" }, String(alarm.order || "+")), place(alarm));
+    el("span", { class: "order" }, String(alarm.order || "+")), where(alarm));
 }
 
 function time(name, alarm, kind = "") {

@@ -37,3 +37,13 @@ export function quantity(value, scale, unit) {
   const shown = (value * 10 ** scale).toLocaleString(LOCALE, { maximumFractionDigits: Math.min(2, Math.max(0, -scale)) });
   return `${shown} ${unit}`;
 }
+
+/** Where something is, in words: a place, one of the gateway's own parts, or what died with all its points. */
+export function where(item) {
+  const own = page.words.own[item.point];
+  if (own) return own;
+  if (item.point.startsWith("out-")) return say("own", "output", { name: item.point.slice(4) });
+  if (item.place || !item.point) return item.place || item.zone_name;
+  if (item.class !== "fault") return item.point;
+  return say("own", item.point.includes("/") ? "unit" : "bus", { name: item.point });
+}

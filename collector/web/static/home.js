@@ -1,6 +1,6 @@
 /* One home in full, in a dialog: what is active, its gateways, its points with their last values, the latest entries. */
 
-import { age, quantity, when } from "./format.js";
+import { age, quantity, when, where } from "./format.js";
 import { classIcon, el, say } from "./page.js";
 
 const EVENTS = 20;
@@ -42,7 +42,7 @@ const cell = (text, kind = "") => el("td", { class: kind }, text);
 
 function conditionRow(item) {
   const value = quantity(item.value, item.scale, item.unit);
-  return el("tr", {}, cell(say("class", item.class)), cell(item.place || item.point), cell(item.zone_name),
+  return el("tr", {}, cell(say("class", item.class)), cell(where(item)), cell(item.zone_name),
     cell(value, "number"), cell(item.raised_ms && item.clock_ok ? when(item.raised_ms) : "", "number faint"));
 }
 
@@ -61,14 +61,13 @@ function points(rows) {
 function pointRow(point) {
   const unknown = point.unknown ? el("span", { class: "unknown" }, say("unknown", point.unknown)) : null;
   const value = unknown ?? (quantity(point.value, point.scale, point.unit) || say("contact", point.value));
-  return el("tr", {}, cell(`${point.place} · ${say("point", point.kind)}`), cell(point.zone_name, "faint"), cell(value),
+  return el("tr", {}, cell(`${where({ ...point, point: point.code })} · ${say("point", point.kind)}`), cell(point.zone_name, "faint"), cell(value),
     cell(point.value_age_ms === null ? "" : say("tile", "heard", { age: age(point.value_age_ms) }), "faint"));
 }
 
 function eventRow(event) {
   const what = [say("kind", event.kind), event.class ? say("class", event.class) : ""].filter(Boolean).join(" · ");
-  const where = event.place || event.point || event.zone_name;
   const from = event.source === "collector" ? say("home", "from_collector") : "";
-  return el("tr", {}, cell(when(event.clock_ok ? event.wall_ms : event.received_ms), "faint"), cell(what), cell(where),
+  return el("tr", {}, cell(when(event.clock_ok ? event.wall_ms : event.received_ms), "faint"), cell(what), cell(where(event)),
     cell(event.who || from, "faint"), cell(quantity(event.value, event.scale, event.unit), "number"));
 }

@@ -1,6 +1,6 @@
 /* A tile per home, in its fixed place. */
 
-import { age } from "./format.js";
+import { age, where } from "./format.js";
 import { classIcon, el, page, rank, say } from "./page.js";
 
 const OLD_MS = 40000; // two states have been missed
@@ -68,9 +68,8 @@ function detail(home) {
   const worst = home.conditions[0];
   if (worst) {
     const more = home.conditions.length - 1;
-    const where = worst.place || worst.point || worst.zone_name;
     const why = worst.unknown ? ` · ${say("unknown", worst.unknown)}` : "";
-    return `${where}${why}${more ? ` ${say("tile", "more", { count: more })}` : ""}`;
+    return `${where(worst)}${why}${more ? ` ${say("tile", "more", { count: more })}` : ""}`;
   }
   if (home.freshness === "silent") return say("tile", "silent_detail");
   if (home.freshness === "unheard") return say("tile", "unheard_detail");
