@@ -9,8 +9,8 @@ point's description says unit and scale (physical = value * 10**scale). Times: `
 `boot`; `wall_ms` is Unix time, to be believed only where `clock_ok`.
 
 An event is sealed: its last member is `"hash"`, the SHA-256 (`alg`) of all bytes before `,"hash":`, closed by `}`. The
-member `prev` holds the hash of the event before, so that the events of a journal form a chain. What is hashed is what is
-stored and sent, byte for byte; nothing is ever formatted twice.
+member `prev` holds the hash of the event before, so that the events of a journal form a chain. What is hashed is what
+is stored and sent, byte for byte; nothing is ever formatted twice.
 
 Decoding gives a value or `WireError("seq: expected int, got str")`; nothing else.
 """

@@ -23,6 +23,7 @@ from edge.core.signals import Signals
 from edge.desk import Desk
 from edge.engine import describe_points
 from edge.gateway import Gateway
+from edge.own_points import is_reserved
 from edge.sources import SOURCES, Site, Source
 from edge.station import Station
 
@@ -46,13 +47,14 @@ class Agent:
         self.setup = setup
         self.clock = clock or SystemClock()
         self._folder = Path(setup.gateway.data)
+        self._locks = Path(setup.gateway.locks) if setup.gateway.locks else locks.machine_folder()
         self._stopping = asyncio.Event()
         self._sources: dict[str, Source] = {}
         self._desk: Desk | None = None
 
     async def run(self) -> None:
         """Watch over the home until SIGTERM or SIGINT. Raises `locks.InUse` where another agent holds something."""
-        lock = _hold_folder(self._folder)
+        lock = _hold_folder(self._folder, self._locks)
         tasks: list[asyncio.Task[None]] = []
         _take_precedence()
         try:
@@ -73,8 +75,7 @@ class Agent:
             self._desk.show(wanted)
 
     def _open(self) -> None:
-        shared = self.setup.gateway.locks
-        site = Site(Path(shared) if shared else locks.machine_folder(), self.setup.gateway.simulated)
+        site = Site(self._locks, self.setup.gateway.simulated)
         kinds = {}
         for item in self.setup.sources:
             self._sources[item.config.name] = SOURCES[item.kind].open(item.config, item.wired, site)
@@ -95,7 +96,8 @@ class Agent:
             log.error("nobody can operate this gateway by command: %s", error)
         _favour_the_loop()
         simulated = ", SIMULATED" if self.setup.gateway.simulated else ""
-        log.info("watching %d points of %s%s", len(self.setup.points), self.setup.home.name, simulated)
+        wired = [point for point in self.setup.points if not is_reserved(point.code)]
+        log.info("watching %d points of %s%s", len(wired), self.setup.home.name, simulated)
 
     async def _watch(self, source: Source) -> None:
         """Run a source for ever. What it does about its devices' failures is its own; this is for those of its code."""
@@ -163,15 +165,15 @@ class Agent:
             await asyncio.to_thread(self._gateway.close)
 
 
-def _hold_folder(folder: Path) -> locks.Lock:
+def _hold_folder(folder: Path, shared: Path) -> locks.Lock:
     """The data folder for this process alone. A disk that takes no file is no reason not to hear fire: then the lock
-    lies where no disk is."""
+    lies with those of the machine, where no disk is."""
     called = f"the data folder {folder}"
     try:
         return locks.hold(folder, "agent", called)
     except OSError as error:
         log.error("%s cannot be written: %s", called, error)
-        return locks.hold(locks.machine_folder(), f"{folder}/agent", called)
+        return locks.hold(shared, f"{folder}/agent", called)
 
 
 def _take_precedence() -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 from edge import config, locks, station
 from edge.core.values import Operation
+from edge.own_points import is_reserved
 from edge.schema import ConfigError
 from edge.sources.backends import NotAllowed
 
@@ -31,8 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ConfigError as error:
         for line in error.lines:
             print(line, file=sys.stderr)
-        count = len(error.lines)
-        print(f"{count} mistake{'s' if count > 1 else ''}; nothing was started", file=sys.stderr)
+        print(f"{_count(error.lines, 'mistake')}; nothing was started", file=sys.stderr)
         return WRONG
     except (station.StationError, locks.InUse, NotAllowed) as error:
         print(f"shouwang-edge: {error}", file=sys.stderr)
@@ -40,7 +40,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         return FAILED
     except OSError as error:
-        print(f"shouwang-edge: {error.filename or ''}: {error.strerror or error}", file=sys.stderr)
+        about = f"{error.filename}: " if error.filename else ""
+        print(f"shouwang-edge: {about}{error.strerror or error}", file=sys.stderr)
         return WRONG
 
 
@@ -91,13 +92,19 @@ def _check(options: argparse.Namespace) -> int:
     unsupervised = [point.code for point in setup.points if not point.supervised]
     print(f"{options.config}: well")
     print(f"  home {setup.home.code} {setup.home.name}, gateway {setup.gateway.code}, rules {setup.gateway.rules}")
-    print(f"  {len(setup.points)} points in {len(setup.zones)} zones, {len(setup.outputs)} outputs")
+    wired = [point for point in setup.points if not is_reserved(point.code)]
+    counts = (_count(wired, "point"), _count(setup.zones, "zone"), _count(setup.outputs, "output"))
+    print("  {} in {}, {}".format(*counts))
     print(f"  sources: {', '.join(f'{item.config.name} ({item.kind})' for item in setup.sources)}")
     if unsupervised:
         print(f"  unsupervised, a broken wire is not seen: {', '.join(unsupervised)}")
     if setup.gateway.simulated:
         print("  SIMULATED: no hardware is used")
     return WELL
+
+
+def _count(items: Sequence[Any], name: str) -> str:
+    return f"{len(items)} {name}{'' if len(items) == 1 else 's'}"
 
 
 def _folder(options: argparse.Namespace) -> Path:

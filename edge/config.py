@@ -70,7 +70,10 @@ class Setup:
 
 def load(path: Path) -> Setup:
     """The configuration in a file. Raises ConfigError with all that is wrong; OSError where it cannot be read."""
-    raw = path.read_bytes()
+    try:
+        raw = path.read_bytes()
+    except OSError as error:  # a failed read, unlike a failed open, does not say of what
+        raise OSError(error.errno, error.strerror, str(path)) from None
     return parse(_toml(raw, path.name), path.name, hashlib.sha256(raw).hexdigest()[:16])
 
 
@@ -312,8 +315,8 @@ class _Reader:
             self.mistakes.add(f"{where}.at", "a contact", Words(f'a quantity in "{described.unit}"'))
             return
         rule = ContactRule(on_ms=50, off_ms=200)
-        plan = PointPlan(button.code, "", button.place, rule, Class.TEST, operation=button.operation)
-        self.plans.append(_beside(plan, bus=button.source, unit=described.unit_path))
+        bus, unit, does = button.source, described.unit_path, button.operation
+        self.plans.append(PointPlan(button.code, "", button.place, rule, Class.TEST, None, bus, unit, operation=does))
 
     # --- outputs
 
@@ -367,11 +370,6 @@ def _named(table: Mapping[str, Any], name: str, key: str) -> list[str] | None:
     if not isinstance(entries, list):
         return None
     return [str(entry[key]) for entry in entries if isinstance(entry, Mapping) and key in entry]
-
-
-def _beside(plan: PointPlan, bus: str, unit: str) -> PointPlan:
-    return PointPlan(plan.code, plan.zone, plan.place, plan.rule, plan.condition, bus=bus, unit=unit,
-                     operation=plan.operation)  # fmt: skip
 
 
 def _zone_plan(zone: ZoneTable) -> ZonePlan:

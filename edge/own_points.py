@@ -34,8 +34,8 @@ def own_points() -> list[PointPlan]:
 
 
 def output_point(output: OutputConfig) -> PointPlan:
-    """An output with feedback. A relay that is slow to follow is no fault for ten seconds, nor one that does not answer;
-    a board that is dead is one fault, not one per relay."""
+    """An output with feedback. A relay that is slow to follow, or to answer, is no fault for ten seconds; a board that
+    is dead is one fault, not one per relay."""
     rule = ContactRule(on_ms=OUTPUT_FAULT_AFTER_MS, off_ms=0)
     return PointPlan(
         OUTPUT_PREFIX + output.name,

@@ -27,8 +27,8 @@ class ActiveCondition:
 
 @dataclass(frozen=True, slots=True)
 class PanelReport:
-    """The panel at one moment. `is_silenced`: something was silenced and nothing sounds since. `disabled` and `unproven`
-    are codes of points."""
+    """The panel at one moment. `is_silenced`: something was silenced and nothing sounds since. `disabled` and
+    `unproven` are codes of points."""
 
     active: tuple[ActiveCondition, ...] = ()
     is_silenced: bool = False

@@ -1,4 +1,4 @@
-"""Runs the contract's vectors through a `wire` module; plain enough for MicroPython, so that both run the same lines."""
+"""Runs the contract's vectors through a `wire` module; plain enough for MicroPython, so both run the same lines."""
 
 
 def plain(value):

@@ -1,4 +1,4 @@
-"""The contract under CPython: the vectors, round trips of every message, and nothing but WireError for whatever comes."""
+"""The contract under CPython: the vectors, round trips of every message, and nothing but WireError for the rest."""
 
 import json
 from pathlib import Path
@@ -20,7 +20,8 @@ ints = st.integers(-wire.MAX_INT, wire.MAX_INT)
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=60)
 samples = st.builds(wire.Sample, codes, ints, ints, st.none()) | st.builds(wire.Sample, codes, ints, st.none(), codes)
 readings = st.builds(
-    wire.Readings, ids, counts, ids, counts, counts, st.booleans(), st.booleans(), st.lists(samples, max_size=9).map(tuple)
+    wire.Readings, ids, counts, ids, counts, counts, st.booleans(), st.booleans(),
+    st.lists(samples, max_size=9).map(tuple),
 )
 points = st.builds(
     wire.Point, codes, codes, texts, codes, texts, st.integers(-9, 9), texts, st.booleans(), st.none() | ints,
