@@ -18,7 +18,10 @@ from paho.mqtt.enums import CallbackAPIVersion
 from bench._children import END, heard
 from device import wire
 
-_CONFIGURATION = "listener {port} 127.0.0.1\nallow_anonymous true\npersistence false\nmax_queued_messages 100000\n"
+_CONFIGURATION = (
+    "listener {port} 127.0.0.1\nallow_anonymous true\npersistence false\nmax_queued_messages 100000\n"
+    "set_tcp_nodelay true\n"
+)
 # Debian keeps daemons off a user's PATH.
 _PATH = os.environ.get("PATH", os.defpath) + ":/usr/sbin:/usr/local/sbin"
 _STARTS_WITHIN_S = 5.0

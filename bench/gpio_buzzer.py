@@ -43,13 +43,15 @@ from simulators.chip import Change, GpioChip
 P99_MS, MAX_MS = 5.0, 20.0
 DEADLINE_S = 15.0
 """For an alarm to sound or to be reset, before the bench calls it lost."""
+CLOCK_NS = 1_000_000
+"""Decisions count whole milliseconds, so a debounce may be over by less than one too early."""
 POINTS = 500
 PHASE_S = 0.1
 """A trial begins at any moment of this span after the one before, so that it hits the polls' second anywhere."""
 
 
-class Lost(Exception):
-    """Something that had to happen did not; the text says what."""
+class Wrong(Exception):
+    """Something that had to happen did not, or happened too early; the text says what."""
 
 
 class Pins:
@@ -75,10 +77,10 @@ class Pins:
         return self.chip.changed_ns(pin)
 
     def wait(self, what: str, is_so: Callable[[], bool]) -> None:
-        """Wait for outputs to make a condition true. Raises Lost."""
+        """Wait for outputs to make a condition true. Raises Wrong."""
         with self._changed:
             if not self._changed.wait_for(is_so, DEADLINE_S):
-                raise Lost(f"waited {DEADLINE_S:g} s in vain: {what}")
+                raise Wrong(f"waited {DEADLINE_S:g} s in vain: {what}")
 
 
 class Trials:
@@ -93,7 +95,7 @@ class Trials:
         self._random = random.Random()
 
     def run(self, count: int) -> None:
-        """`count` trials that nothing else sounded into. Raises Lost, StationError."""
+        """`count` trials that nothing else sounded into. Raises Wrong, StationError."""
         while len(self.late_ms) < count:
             time.sleep(self._random.uniform(0, PHASE_S))
             pin = SMOKE_PINS[len(self.late_ms) % len(SMOKE_PINS)]
@@ -110,9 +112,11 @@ class Trials:
         pins.rises_ns.clear()
         edge_ns = pins.close(pin)
         pins.wait(f"the alarm of pin {pin}", lambda: pins.chip.read(FIRE_LAMP_PIN))
-        sounded_ns = pins.rises_ns[0] if pins.rises_ns else 0
-        late_ns = sounded_ns - edge_ns - self._debounce_ns
-        return late_ns / 1e6 if late_ns >= 0 else None
+        due_ns = edge_ns + self._debounce_ns
+        if pins.chip.changed_ns(FIRE_LAMP_PIN) < due_ns - CLOCK_NS:
+            raise Wrong(f"the alarm of pin {pin} came before its debounce was over")
+        late_ns = (pins.rises_ns[0] if pins.rises_ns else 0) - due_ns
+        return late_ns / 1e6 if late_ns >= -CLOCK_NS else None
 
     def _reset(self, pin: int) -> None:
         station.ask(self._data, {"do": "reset"})
@@ -259,7 +263,7 @@ class _Bench:
                 points = station.ask(self._data, {"do": "status"})["points"]
                 if all(point["age_ms"] is not None for point in points if not point["code"].startswith("gw-")):
                     return _pins.chips[-1]
-        raise Lost("the agent did not hear all its points")
+        raise Wrong("the agent did not hear all its points")
 
     def figures(self, meters: Connection, broker: Connection, floor: Connection, disk: Disk) -> dict[str, Any]:
         """What the bench reports."""
@@ -314,7 +318,7 @@ def main() -> int:
     options = parser.parse_args()
     try:
         figures = measure(options.trials, options.debounce_ms, options.stall)
-    except (Lost, station.StationError) as error:
+    except (Wrong, station.StationError) as error:
         print(f"gpio_buzzer: {error}", file=sys.stderr)
         return 1
     report("gpio_buzzer", figures, options.json)

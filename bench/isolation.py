@@ -101,7 +101,7 @@ def main() -> int:
     try:
         report("isolation", measure(options.seconds, options.trials), options.json)
     except (TimeoutError, EOFError, OSError) as error:
-        print(f"isolation: {error or 'the units died'}", file=sys.stderr)
+        print(f"isolation: {str(error) or 'the units died'}", file=sys.stderr)
         return 1
     return 0
 

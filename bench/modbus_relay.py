@@ -62,7 +62,7 @@ def main() -> int:
     try:
         report("modbus_relay", measure(options.trials), options.json)
     except (TimeoutError, EOFError, OSError) as error:
-        print(f"modbus_relay: {error or 'the units died'}", file=sys.stderr)
+        print(f"modbus_relay: {str(error) or 'the units died'}", file=sys.stderr)
         return 1
     return 0
 
