@@ -20,15 +20,9 @@ def words(language: str) -> Words:
     return {table: {**texts, **found.get(table, {})} for table, texts in _load(LANGUAGES[0]).items()}
 
 
-def choose(asked: str | None, accepted: str | None) -> str:
-    """The language a person asked for, else English where the browser prefers it to Chinese, else Chinese."""
-    if asked is not None and asked in LANGUAGES:
-        return asked
-    for part in (accepted or "").lower().split(","):
-        language = part.split(";")[0].strip()[:2]
-        if language in LANGUAGES:
-            return language
-    return LANGUAGES[0]
+def choose(asked: str | None) -> str:
+    """The language a person asked for, else Chinese: browsers set up in English are common where Chinese is read."""
+    return asked if asked is not None and asked in LANGUAGES else LANGUAGES[0]
 
 
 def _load(language: str) -> Words:

@@ -7,7 +7,9 @@ from pathlib import Path
 
 from edge import locks
 
-MARK = "shouwang-demo.lock"
+MARK = ".shouwang-demo"
+"""Says that the folder is a demonstration's own, and may be emptied by the next one."""
+LOCK = "demo"
 DEFAULT = Path(__file__).parents[1] / "data" / "demo"
 MAX_SOCKET_PATH = 107
 """A UNIX socket's path has to fit into sockaddr_un."""
@@ -29,8 +31,9 @@ class Folder:
         self._link: Path | None = None
         self._check()
         try:
-            self._lock = locks.hold(self.kept, "demo")
-            _empty(self.kept)
+            self._lock = locks.hold(self.kept, LOCK)
+            _empty(self.kept, self._lock.path)
+            (self.kept / MARK).touch()
             for name in ("logs", "homes"):
                 (self.kept / name).mkdir()
             self.path = self._short()
@@ -60,9 +63,9 @@ class Folder:
         raise OSError("its path is too long for sockets, and so is that of the folder for temporary files")
 
 
-def _empty(folder: Path) -> None:
+def _empty(folder: Path, lock: Path) -> None:
     for entry in folder.iterdir():
-        if entry.name == MARK:
+        if entry == lock:
             continue
         if entry.is_dir() and not entry.is_symlink():
             shutil.rmtree(entry)

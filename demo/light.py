@@ -12,6 +12,8 @@ from edge.config import Setup, SourceSetup
 from edge.core.signals import Signals
 from edge.core.values import Act, Operation, Reading, Unknown
 from edge.gateway import Gateway
+from edge.outputs import OutputConfig
+from edge.own_points import OUTPUT_PREFIX
 from edge.profiles import MeterProfile, TransducerProfile, load
 from edge.sources.i2c import I2cAt, I2cConfig, value_of
 from edge.sources.modbus.config import ModbusConfig
@@ -30,6 +32,7 @@ class LightHome:
         self._clock = clock
         self._lived_ms = clock.mono_ms()
         self._polls = [poll for source in setup.sources for poll in _polls(source, building)]
+        self._polls.append(lambda: [_feedback(building, output) for output in setup.outputs if output.has_feedback])
 
     def start(self) -> None:
         """Begin to decide and to report."""
@@ -81,6 +84,14 @@ def _contact(building: Building, point: str, at: Any) -> Reading:
     # A closed contact pulls its pin to ground.
     level = "low" if building.contact(at.pin) else "high"
     return Reading(point, int(level == at.active))
+
+
+def _feedback(building: Building, output: OutputConfig) -> Reading:
+    # Nothing hangs on a light home's relays, so they are always as wished while their board answers.
+    unit, coil = output.at.unit or 0, output.at.coil or 0
+    is_heard = building.register(output.source, unit, coil, function=1) is not None
+    code = OUTPUT_PREFIX + output.name
+    return Reading(code, 0) if is_heard else Reading(code, None, Unknown.TIMEOUT)
 
 
 def _analog(building: Building, config: I2cConfig, point: str, at: I2cAt) -> Reading:

@@ -22,14 +22,14 @@ class Lock:
 
     def __init__(self, descriptor: int, what: str, path: Path) -> None:
         self.what = what
-        self._path = path
+        self.path = path
         self._descriptor: int | None = descriptor
 
     def release(self) -> None:
         """Let another process have it. The file goes first, while it is still ours: see `_is_at`."""
         if self._descriptor is not None:
             with suppress(OSError):
-                self._path.unlink()
+                self.path.unlink()
             os.close(self._descriptor)
             self._descriptor = None
 

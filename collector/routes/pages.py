@@ -110,7 +110,7 @@ def _page(template: str, request: Request, status: int = 200, who: Visitor | Non
 
 def _language(request: Request) -> str:
     asked = request.query_params.get("lang") or request.cookies.get(LANGUAGE_COOKIE)
-    return catalogue.choose(asked, request.headers.get("accept-language"))
+    return catalogue.choose(asked)
 
 
 def _data(value: Any) -> str:

@@ -15,7 +15,7 @@ def test_a_folder_of_an_earlier_demonstration_is_emptied(tmp_path: Path) -> None
     first.close()
     second = Folder(tmp_path / "data")
     second.close()
-    assert sorted(entry.name for entry in second.kept.iterdir()) == ["homes", "logs", "shouwang-demo.lock"]
+    assert sorted(entry.name for entry in second.kept.iterdir()) == [".shouwang-demo", "homes", "logs"]
     assert list((second.kept / "homes").iterdir()) == []
 
 
