@@ -13,7 +13,8 @@ MAX_EVENTS = 20_000
 
 
 class Saved(NamedTuple):
-    """The events of one volume, as rows (seq, wall_ms, payload) that follow the event whose hash is `anchor`."""
+    """The events of one volume, as rows (seq, wall_ms, payload) that follow the event whose hash is `anchor`; no rows
+    where none could be saved."""
 
     journal: str
     event_acked: int
@@ -34,11 +35,10 @@ def salvage(path: Path) -> list[Saved]:
             volumes = db.execute(query).fetchall()
         except sqlite3.Error:
             return []
-        found = [
+        return [
             Saved(journal, event_acked, reading_acked, *_run(db, number, journal))
             for number, journal, event_acked, reading_acked in volumes
         ]
-    return [saved for saved in found if saved.rows]
 
 
 def _run(db: sqlite3.Connection, number: int, journal: str) -> tuple[str, list[tuple[int, int, bytes]]]:

@@ -240,7 +240,8 @@ class Writer:
             found = salvage(aside)
             db = Database(self.folder)
             for saved in found:
-                db.import_volume(saved)
+                if saved.rows:
+                    db.import_volume(saved)
             books = db.books()
         except (Damaged, sqlite3.Error, OSError) as error:
             log.error("journal: cannot replace the damaged database: %s", error)
@@ -250,18 +251,24 @@ class Writer:
         with self.intake.lock:
             lost = self.intake.ledger.start_over(books)
             self._gap(f"lane=event cause=damage kept={aside.name}")
-            for saved in found:
-                self._say_unsaved(saved)
+            self._say_unsaved(found)
             for journal, seq in lost:
                 self._gap(f"lane=event journal={journal} from={seq} to={seq} cause=damage")
         self._db, self._is_first_open, self._retry_ms = db, False, 0
         self.epoch += 1
 
-    def _say_unsaved(self, saved: Saved) -> None:
-        first, last = saved.event_acked + 1, saved.rows[0][0] - 1
-        if first <= last:
-            self._gap(f"lane=event journal={saved.journal} from={first} to={last} cause=damage")
-        self._gap(f"lane=reading journal={saved.journal} from={saved.reading_acked + 1} cause=damage")
+    def _say_unsaved(self, found: list[Saved]) -> None:
+        """What the collector need not wait for, by number where numbers are known: it reads these words."""
+        if not found:
+            for lane in ("event", "reading"):
+                self._gap(f"lane={lane} journal=* from=1 cause=damage")
+        for saved in found:
+            if not saved.rows:
+                self._gap(f"lane=event journal={saved.journal} from=1 cause=damage")
+            elif saved.rows[0][0] > 1:
+                # From the first on: should the collector be set back one day, nobody else could tell it.
+                self._gap(f"lane=event journal={saved.journal} from=1 to={saved.rows[0][0] - 1} cause=damage")
+            self._gap(f"lane=reading journal={saved.journal} from=1 cause=damage")
 
     def _gap(self, why: str) -> None:
         stamp = self.intake.stamp()

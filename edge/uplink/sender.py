@@ -24,6 +24,7 @@ class Sender:
         self._counters = counters
         self._random = random.Random()
         self._lanes: dict[str, tuple[EventLane, ReadingLane]] = {}
+        self._met = ""
         self._retry_ms: int | None = None
 
     def close(self) -> None:
@@ -72,7 +73,25 @@ class Sender:
             self._counters.acks_back += 1
             log.warning("uplink: the collector has less than it had: event %d, reading %d", ack.event, ack.reading)
         self._journal.acknowledge(ack.journal, lanes[0].acked, lanes[1].acked)
+        is_first_word = ack.journal != self._met and ack.journal == self._journal.volume().journal
+        if is_first_word or Heard.BACK in told:
+            self._doubt_others(ack.journal, now_ms)
+        self._met = ack.journal if is_first_word else self._met
         return True
+
+    def _doubt_others(self, journal: str, now_ms: int) -> None:
+        """Send what was acknowledged of the closed volumes again, until the collector says how much of each it has.
+
+        One that was set back to a time before a volume speaks of the current one alone, so that nobody else would ever
+        find out. It costs a window of each volume: at the first word on the current one and whenever the collector has
+        gone back.
+        """
+        for volume in self._journal.volumes()[:-1]:
+            if volume.journal != journal:
+                event, reading = self._lane(volume)
+                event.heard(0, now_ms)
+                reading.heard(0, now_ms)
+                self._journal.acknowledge(volume.journal, 0, 0)
 
     def _lane(self, volume: Volume) -> tuple[EventLane, ReadingLane]:
         lanes = self._lanes.get(volume.journal)

@@ -89,7 +89,7 @@ def test_check_says_what_the_home_has(tmp_path: Path, capsys: pytest.CaptureFixt
     assert out.splitlines() == [
         f"{file}: well",
         "  home h01 和平里养老院, gateway g1, rules cn-2026",
-        "  6 points in 1 zones, 2 outputs",
+        "  3 points in 1 zone, 2 outputs",
         "  sources: gpio (gpio), meters (modbus), i2c (i2c)",
         "  unsupervised, a broken wire is not seen: smoke-203",
     ]

@@ -216,6 +216,7 @@ def test_a_damaged_database_is_moved_aside_and_what_is_sound_is_saved(tmp_path: 
         whys = [event.why for event in decoded(journal)]
         assert whys[0].startswith("lane=event cause=damage")
         assert whys[1] == f"lane=event journal={old} from=1 to={saved[0] - 1} cause=damage"
+        assert whys[2] == f"lane=reading journal={old} from=1 cause=damage"
     assert [chain.broken_seq for chain in verify(tmp_path)] == [None, None]
     with journal_in(tmp_path) as journal:
         assert journal.recovered_from is None
@@ -228,6 +229,9 @@ def test_a_file_that_is_no_database(tmp_path: Path, content: bytes):
         fill(journal, 3)
         assert (journal.recovered_from is None) == (content == b"")
         wait_until(lambda: journal.disk == "ok")
+        gaps = [event.why for event in decoded(journal) if event.kind == "gap"]
+        lost = [f"lane={lane} journal=* from=1 cause=damage" for lane in ("event", "reading")]
+        assert gaps[1:] == ([] if content == b"" else lost), "the collector need not wait for what came before"
     assert verify(tmp_path)[-1].broken_seq is None
 
 

@@ -143,9 +143,10 @@ def test_a_link_that_is_half_open_is_noticed(
     tmp_path: Path, mosquitto: Mosquitto, collector: Collector, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(worker_module, "TURN_MS", 200)
-    with Cable(mosquitto.port) as cable, living(
-        tmp_path / "journal", UplinkConfig(host="127.0.0.1", port=cable.port, keepalive=Ms(1_000))
-    ) as house:
+    with (
+        Cable(mosquitto.port) as cable,
+        living(tmp_path / "journal", UplinkConfig(host="127.0.0.1", port=cable.port, keepalive=Ms(1_000))) as house,
+    ):
         house.alarm(1)
         wait_until(acknowledged(house, 1))
         cable.swallow()
@@ -296,20 +297,29 @@ def test_three_threads_a_home(house: House):
     assert sorted(mine) == ["journal", "uplink", "uplink-guard"]
 
 
+def told(collector: Collector) -> list[str]:
+    """What the collector has, once each: what it has already may come again when a volume is new to it."""
+    return sorted(set(whys(collector)))
+
+
+def durable(collector: Collector, why: str) -> bool:
+    """What an event says of itself."""
+    return next(bool(event.durable) for event in collector.of(wire.EVENT) if event.why == why)
+
+
 def test_events_leave_while_the_disk_is_dead(collector: Collector, house: House):
     house.alarm(1)
     wait_until(acknowledged(house, 1))
     with house.journal._intake.lock:
         house.journal._intake.ledger.leave_disk()
     house.alarm(2)
-    wait_until(lambda: whys(collector) == numbered(2))
-    assert not collector.of(wire.EVENT)[-1].durable
+    wait_until(lambda: told(collector) == numbered(2))
+    assert not durable(collector, "no. 2")
     wait_until(lambda: not house.journal.is_disk_faulty)
     house.alarm(3)
-    wait_until(lambda: whys(collector) == numbered(3))
-    assert collector.of(wire.EVENT)[-1].durable
-    wait_until(acknowledged(house, 2))
-    assert [volume.event_acked for volume in house.journal.volumes()] == [1, 2]
+    wait_until(lambda: told(collector) == numbered(3))
+    assert durable(collector, "no. 3")
+    wait_until(lambda: [volume.event_acked for volume in house.journal.volumes()] == [1, 2])
 
 
 def test_a_volume_that_was_all_acknowledged_goes_out_again_where_the_collector_lost_it(
@@ -321,11 +331,47 @@ def test_a_volume_that_was_all_acknowledged_goes_out_again_where_the_collector_l
     with house.journal._intake.lock:
         house.journal._intake.ledger.leave_disk()
     house.alarm(2)
-    wait_until(lambda: whys(collector) == numbered(2) and acknowledged(house, 1)())
+    wait_until(lambda: told(collector) == numbered(2) and acknowledged(house, 1)())
     wait_until(lambda: not house.journal.is_disk_faulty)
     collector.forget_after(0)
     collector.say(wire.Ack(old, 0, 0))
     wait_until(lambda: "no. 1" in whys(collector))
+
+
+def closed_and_current(collector: Collector, house: House) -> None:
+    """One event in a volume that is closed and acknowledged, two in the current one."""
+    house.alarm(1)
+    wait_until(acknowledged(house, 1))
+    with house.journal._intake.lock:
+        house.journal._intake.ledger.leave_disk()
+    house.alarm(2)
+    wait_until(lambda: not house.journal.is_disk_faulty)
+    house.alarm(3)
+    wait_until(lambda: told(collector) == numbered(3))
+
+
+def test_a_collector_set_back_speaks_of_the_current_volume_only_and_gets_all_again(collector: Collector, house: House):
+    closed_and_current(collector, house)
+    wait_until(acknowledged(house, 2))
+    wait_until(lambda: [volume.event_acked for volume in house.journal.volumes()] == [1, 2])
+    collector.forget_after(0)
+    collector.acknowledge(house.journal.volume().journal)
+    wait_until(lambda: told(collector) == numbered(3))
+    wait_until(lambda: [volume.event_acked for volume in house.journal.volumes()] == [1, 2])
+
+
+def test_a_collector_set_back_before_it_heard_of_the_current_volume_gets_all_again(collector: Collector, house: House):
+    house.alarm(1)
+    wait_until(acknowledged(house, 1))
+    collector.acknowledges = False
+    collector.forget_after(0)
+    with house.journal._intake.lock:
+        house.journal._intake.ledger.leave_disk()
+    house.alarm(2)
+    wait_until(lambda: whys(collector) == ["no. 2"])
+    collector.acknowledges = True
+    collector.acknowledge(house.journal.volume().journal)
+    wait_until(lambda: told(collector) == numbered(2))
 
 
 def test_an_agent_that_cannot_compose_a_state_keeps_no_event_back(

@@ -224,8 +224,9 @@ def _environment() -> dict[str, str]:
 QUICK = {
     'reset_pulse = "3s"': 'reset_pulse = "1200ms"',
     'kind = "smoke"': 'kind = "smoke"\nrule = { contact = { off = "500ms" } }',
-    'kind = "leakage"': 'kind = "leakage"\nrule = { fault_after = "8s" }',
-    'kind = "cable_temperature"': 'kind = "cable_temperature"\nrule = { fault_after = "8s" }',
+    'kind = "leakage"': 'kind = "leakage"\nrule = { fault_after = "6s", '
+    'threshold = { early_after = "1s", alarm_after = "2s", clear_after = "2s" } }',
+    'kind = "cable_temperature"': 'kind = "cable_temperature"\nrule = { fault_after = "6s" }',
 }
 """Figures that an installer may set, so that a test need not wait for the home's."""
 

@@ -28,11 +28,15 @@ def smoke(path: WholePath, room: str) -> int:
 
 
 def shown(path: WholePath, condition: str, point: str) -> dict[str, Any]:
-    """Wait for the board to show a condition."""
-    key = (condition, point)
-    found = wait_until(lambda: path.standing().get(key), timeout_s=LATE_S, what=f"the board to show {key}")
-    assert found is not None
-    return found
+    """Wait for the board to show a condition with the event that raised it; a state may be there a moment sooner."""
+
+    def found() -> dict[str, Any] | None:
+        item = path.standing().get((condition, point))
+        return item if item is not None and item["received_ms"] is not None else None
+
+    shown = wait_until(found, timeout_s=LATE_S, what=f"the board to show {condition} of {point}")
+    assert shown is not None
+    return shown
 
 
 def is_sounding(path: WholePath) -> bool:
