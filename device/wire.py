@@ -53,13 +53,15 @@ class WireError(ValueError):
 # Each message is a named tuple, and its table says, in the order of the bytes: field, key on the wire, check.
 # A check is a name in _CHECKS; one that ends in "?" admits null.
 
-_EVENT = (
-    ("journal", "journal", "id"),
-    ("seq", "seq", "count"),
+_JOURNAL = ("journal", "journal", "id")
+_STAMP = (
     ("boot", "boot", "id"),
     ("mono_ms", "mono_ms", "count"),
     ("wall_ms", "wall_ms", "count"),
     ("clock_ok", "clock_ok", "bool"),
+)
+_NUMBERED = (_JOURNAL, ("seq", "seq", "count"))
+_EVENT = _NUMBERED + _STAMP + (
     ("kind", "kind", "code"),
     ("condition", "class", "code?"),
     ("zone", "zone", "text"),
@@ -75,22 +77,11 @@ _EVENT = (
     ("alg", "alg", "code"),
     ("prev", "prev", "hash"),
 )
-_READING = (
-    ("journal", "journal", "id"),
-    ("seq", "seq", "count"),
-    ("boot", "boot", "id"),
-    ("mono_ms", "mono_ms", "count"),
-    ("wall_ms", "wall_ms", "count"),
-    ("clock_ok", "clock_ok", "bool"),
+_READING = _NUMBERED + _STAMP + (
     ("live", "live", "bool"),
     ("readings", "r", "readings"),
 )
-_STATE = (
-    ("journal", "journal", "id"),
-    ("boot", "boot", "id"),
-    ("mono_ms", "mono_ms", "count"),
-    ("wall_ms", "wall_ms", "count"),
-    ("clock_ok", "clock_ok", "bool"),
+_STATE = (_JOURNAL,) + _STAMP + (
     ("version", "version", "text"),
     ("config", "config", "text"),
     ("simulated", "simulated", "bool"),
@@ -115,7 +106,7 @@ _POINTS = (
     ("points", "points", "points"),
 )
 _LINK = (("boot", "boot", "id"), ("link", "link", "link"))
-_ACK = (("journal", "journal", "id"), ("event", "event", "count"), ("reading", "reading", "count"))
+_ACK = (_JOURNAL, ("event", "event", "count"), ("reading", "reading", "count"))
 _ASK = (("id", "id", "id"), ("text", "text", "text"), ("within_s", "within_s", "count"))
 _CONFIG = (
     ("gateway", "gateway", "code"),

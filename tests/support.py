@@ -92,6 +92,7 @@ allow_anonymous true
 persistence false
 max_queued_messages 100000
 max_inflight_messages 100
+set_tcp_nodelay true
 """  # mosquitto's default queue of 1,000 drops silently beyond that
 
     def __init__(self, binary: str, folder: Path) -> None:

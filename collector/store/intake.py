@@ -28,6 +28,7 @@ from collector.records import (
     StateSeen,
 )
 from collector.store.lanes import Journal, Lanes
+from collector.store.losses import EVERY, Loss, loss_in
 from device import wire
 
 DUPLICATE_AGAIN_MS = 24 * 3_600_000
@@ -89,9 +90,7 @@ class Intake:
         for journal in self._lanes.all_current():
             self._owe(journal)
 
-    def note(
-        self, kind: OwnKind, home: str = "", gateway: str = "", who: str = "", **detail: str | int
-    ) -> OwnEvent:
+    def note(self, kind: OwnKind, home: str = "", gateway: str = "", who: str = "", **detail: str | int) -> OwnEvent:
         """Add an entry to the collector's own log."""
         journal, seq, prev = self._own_head()
         entry = OwnEvent(
@@ -145,6 +144,9 @@ class Intake:
         self.out.append(EventSeen(home, gateway, journal.rank, event, received_ms))
         self.counts["stored_event"] += 1
         self._say_breaks(journal, self._lanes.advance_event(journal, event.seq))
+        loss = loss_in(event.why) if event.kind == "gap" else None
+        if loss is not None:
+            self._take_loss(journal, loss)
 
     def _take_readings(self, delivery: Delivery, readings: wire.Readings) -> None:
         journal = self._journal(delivery, readings.journal)
@@ -242,11 +244,24 @@ class Intake:
 
     def _check_held(self, journal: Journal, lane: str, held: int) -> None:
         missing, breaks = self._lanes.skip(journal, lane, held)
-        for first, last in missing:
-            self.note(
-                OwnKind.GAP, journal.home, journal.gateway, journal=journal.code, lane=lane, first=first, last=last
-            )
+        self._say_gaps(journal.home, journal.gateway, journal.code, lane, missing)
         self._say_breaks(journal, breaks)
+
+    def _take_loss(self, journal: Journal, loss: Loss) -> None:
+        """What a gateway says it has lost is not waited for, and is a gap as far as it never came."""
+        home, gateway = journal.home, journal.gateway
+        meant = self._lanes.find(home, gateway, loss.journal)
+        if meant is None and loss.journal != EVERY and loss.last is not None:
+            # A restored collector has not met that journal yet; the own log will have it then.
+            self._say_gaps(home, gateway, loss.journal, loss.lane, [(loss.first, loss.last)])
+        for other in self._lanes.before(journal) if loss.journal == EVERY else filter(None, [meant]):
+            missing, breaks = self._lanes.lose(other, loss.lane, loss.first, loss.last)
+            self._say_gaps(home, gateway, other.code, loss.lane, missing)
+            self._say_breaks(other, breaks)
+
+    def _say_gaps(self, home: str, gateway: str, code: str, lane: str, gaps: list[tuple[int, int]]) -> None:
+        for first, last in gaps:
+            self.note(OwnKind.GAP, home, gateway, journal=code, lane=lane, first=first, last=last)
 
     def _say_breaks(self, journal: Journal, breaks: list[int]) -> None:
         for seq in breaks:

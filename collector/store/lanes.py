@@ -7,6 +7,8 @@ is what is stored. Positions are read once and kept; after a rollback they are f
 import sqlite3
 from collections.abc import Mapping
 
+from collector import ownlog
+from collector.ownlog import OwnKind
 from device import wire
 
 UNKNOWN_HEAD = ""  # after a gap nothing is known of the event before, so its successor's `prev` proves nothing
@@ -24,9 +26,12 @@ class Lane:
 
 
 class Journal:
-    """One journal of one gateway. The one with the highest `rank` is current: the gateway spoke of it last."""
+    """One journal of one gateway. The one with the highest `rank` is current: the gateway spoke of it last.
 
-    __slots__ = ("code", "event", "gateway", "home", "is_changed", "rank", "reading")
+    `lost` has, per lane, the ranges (first to last number) that will never come: the own log says so.
+    """
+
+    __slots__ = ("code", "event", "gateway", "home", "is_changed", "lost", "rank", "reading")
 
     def __init__(self, home: str, gateway: str, code: str, rank: int, event: Lane, reading: Lane) -> None:
         self.home = home
@@ -35,7 +40,17 @@ class Journal:
         self.rank = rank
         self.event = event
         self.reading = reading
+        self.lost: dict[str, dict[int, int]] = {wire.EVENT: {}, wire.READING: {}}
         self.is_changed = False
+
+    def lane(self, name: str) -> Lane:
+        """The lane of that name."""
+        return self.event if name == wire.EVENT else self.reading
+
+    def after_loss(self, name: str) -> int | None:
+        """The last number of the lost range that the lane has come to, if it has."""
+        expected = self.lane(name).contiguous + 1
+        return next((last for first, last in self.lost[name].items() if first <= expected <= last), None)
 
     @property
     def ack(self) -> wire.Ack:
@@ -67,6 +82,7 @@ class Lanes:
                 return None
             event = Lane(row[1], self._top("event", key), row[3])
             self._journals[key] = Journal(*key, row[0], event, Lane(row[2], self._top("reading", key), ""))
+            self._read_losses(self._journals[key])
         return self._journals[key]
 
     def add(self, home: str, gateway: str, code: str, first_ms: int) -> Journal:
@@ -80,6 +96,14 @@ class Lanes:
         journal = self.find(home, gateway, code)
         assert journal is not None
         return journal
+
+    def before(self, journal: Journal) -> list[Journal]:
+        """The journals that the gateway spoke of before this one."""
+        rows = self._sql.execute(
+            "SELECT home, gateway, journal FROM journal WHERE home = ? AND gateway = ? AND rank < ? ORDER BY rank",
+            (journal.home, journal.gateway, journal.rank),
+        ).fetchall()
+        return [other for row in rows if (other := self.find(*row)) is not None]
 
     def current(self, home: str, gateway: str) -> Journal | None:
         """The journal that a gateway spoke of last."""
@@ -113,11 +137,11 @@ class Lanes:
     def advance_reading(self, journal: Journal, seq: int) -> None:
         """Number `seq` has been stored in the reading lane."""
         lane = journal.reading
-        in_order = seq == lane.contiguous + 1 and lane.top <= seq
+        in_order = seq == lane.contiguous + 1 and lane.top <= seq and not journal.lost[wire.READING]
         lane.top = max(lane.top, seq)
         if in_order:
             lane.contiguous = seq
-        elif seq == lane.contiguous + 1:
+        elif seq == lane.contiguous + 1 or journal.lost[wire.READING]:
             self._walk_readings(journal)
         journal.is_changed = True
 
@@ -126,20 +150,38 @@ class Lanes:
         lane = journal.event
         lane.top = max(lane.top, seq)
         journal.is_changed = True
-        return self._walk_events(journal) if seq == lane.contiguous + 1 else []
+        is_awaited = seq == lane.contiguous + 1 or journal.lost[wire.EVENT]
+        return self._walk_events(journal) if is_awaited else []
 
     def skip(self, journal: Journal, lane_name: str, held: int) -> tuple[list[tuple[int, int]], list[int]]:
         """The gateway holds nothing below `held` any more: go on from there.
 
         Gives the ranges that are missing for good, and the breaks of the chain met on the way.
         """
-        lane = journal.event if lane_name == wire.EVENT else journal.reading
+        lane = journal.lane(lane_name)
         if held <= lane.contiguous + 1:
             return [], []
-        missing = self._missing(journal, lane_name, lane.contiguous + 1, held - 1)
+        missing = self._unsaid(journal, lane_name, lane.contiguous + 1, held - 1)
         breaks = self._pass_over(journal, held - 1) if lane_name == wire.EVENT else []
         if lane_name == wire.READING:
             lane.contiguous = held - 1
+            self._walk_readings(journal)
+        lane.top = max(lane.top, lane.contiguous)
+        journal.is_changed = True
+        return missing, breaks
+
+    def lose(
+        self, journal: Journal, lane_name: str, first: int, last: int | None
+    ) -> tuple[list[tuple[int, int]], list[int]]:
+        """The gateway has lost numbers `first` to `last` for good (None: whatever is missing): they are not waited for.
+
+        What is missing below `first` is: the gateway may hold it still. Gives what `skip` gives.
+        """
+        lane = journal.lane(lane_name)
+        missing = self._unsaid(journal, lane_name, max(first, lane.contiguous + 1), lane.top if last is None else last)
+        journal.lost[lane_name].update(missing)
+        breaks = self._walk_events(journal) if lane_name == wire.EVENT else []
+        if lane_name == wire.READING:
             self._walk_readings(journal)
         lane.top = max(lane.top, lane.contiguous)
         journal.is_changed = True
@@ -184,10 +226,16 @@ class Lanes:
         return int(row[0])
 
     def _walk_events(self, journal: Journal) -> list[int]:
+        breaks = self._walk_stored_events(journal)
+        while (last := journal.after_loss(wire.EVENT)) is not None:
+            journal.event.contiguous, journal.event.head = last, UNKNOWN_HEAD
+            breaks += self._walk_stored_events(journal)
+        return breaks
+
+    def _walk_stored_events(self, journal: Journal) -> list[int]:
         lane, breaks = journal.event, []
         rows = self._sql.execute(
-            "SELECT seq, hash, prev FROM event"
-            " WHERE home = ? AND gateway = ? AND journal = ? AND seq > ? ORDER BY seq",
+            "SELECT seq, hash, prev FROM event WHERE home = ? AND gateway = ? AND journal = ? AND seq > ? ORDER BY seq",
             (journal.home, journal.gateway, journal.code, lane.contiguous),
         )
         for seq, digest, prev in rows:
@@ -214,6 +262,12 @@ class Lanes:
         return last if row[0] is None else int(row[0]) - 1
 
     def _walk_readings(self, journal: Journal) -> None:
+        self._walk_stored_readings(journal)
+        while (last := journal.after_loss(wire.READING)) is not None:
+            journal.reading.contiguous = last
+            self._walk_stored_readings(journal)
+
+    def _walk_stored_readings(self, journal: Journal) -> None:
         rows = self._sql.execute(
             "SELECT seq FROM reading WHERE home = ? AND gateway = ? AND journal = ? AND seq > ? ORDER BY seq",
             (journal.home, journal.gateway, journal.code, journal.reading.contiguous),
@@ -222,6 +276,20 @@ class Lanes:
             if seq != journal.reading.contiguous + 1:
                 break
             journal.reading.contiguous = seq
+
+    def _read_losses(self, journal: Journal) -> None:
+        """What the own log says of a journal."""
+        rows = self._sql.execute(
+            "SELECT payload FROM event WHERE home = ? AND gateway = '' AND kind = ?", (journal.home, OwnKind.GAP)
+        )
+        for own in (ownlog.decode(row[0]) for row in rows):
+            if (own.gateway, own.detail["journal"]) == (journal.gateway, journal.code):
+                journal.lost[str(own.detail["lane"])][int(own.detail["first"])] = int(own.detail["last"])
+
+    def _unsaid(self, journal: Journal, lane_name: str, first: int, last: int) -> list[tuple[int, int]]:
+        """What is missing between `first` and `last` and is not in the own log yet."""
+        missing = self._missing(journal, lane_name, first, last)
+        return [(low, high) for low, high in missing if journal.lost[lane_name].get(low) != high]
 
     def _missing(self, journal: Journal, table: str, first: int, last: int) -> list[tuple[int, int]]:
         """The ranges between `first` and `last` of which nothing is stored."""

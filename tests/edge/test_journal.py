@@ -235,6 +235,21 @@ def test_a_file_that_is_no_database(tmp_path: Path, content: bytes):
     assert verify(tmp_path)[-1].broken_seq is None
 
 
+def test_a_volume_without_one_sound_event_is_said_to_be_lost(tmp_path: Path):
+    with journal_in(tmp_path) as journal:
+        fill(journal, 3)
+        old = journal.volume().journal
+    with sqlite3.connect(tmp_path / FILE) as other:
+        other.execute("UPDATE event SET payload = 'x'")
+    other.close()
+    with journal_in(tmp_path) as journal:
+        fill(journal, 1)
+        wait_until(lambda: journal.disk == "ok")
+        assert journal.find(old) is None
+        gaps = [event.why for event in decoded(journal) if event.kind == "gap"]
+        assert gaps[1:] == [f"lane={lane} journal={old} from=1 cause=damage" for lane in ("event", "reading")]
+
+
 def test_damage_met_while_running(tmp_path: Path):
     with journal_in(tmp_path) as journal:
         journal.observe([Reading(f"p{number}", 1) for number in range(wire.MAX_BATCH)], 1)
