@@ -239,7 +239,9 @@ class Home:
     def _is_reset(self, unit: int) -> bool:
         station.ask(self._data, {"do": "reset"})
         time.sleep(0.05)
-        return bool(ask(self.units, f"stamps {unit}")[3]) and not self.status()["active"]
+        # The fault of a unit that is dead on purpose stands all the while; only alarms have to go.
+        alarms = [item for item in self.status()["active"] if item["class"] != "fault"]
+        return bool(ask(self.units, f"stamps {unit}")[3]) and not alarms
 
     def wait(self, condition: Callable[[], Any]) -> None:
         """Wait for a condition. TimeoutError after DEADLINE_S."""

@@ -182,10 +182,13 @@ class Intake:
         self._owe(journal)
         self._heard(delivery, state.boot, state.mono_ms)
         if current is not None and current.rank > journal.rank:
-            # It had begun another journal: two gateways use one identity, or an old one was put back. The board follows
-            # whoever spoke last, because it may be the only one that is there.
+            # The board follows whoever spoke last, because it may be the only one that is there.
             self._lanes.make_current(journal)
-            self._say_duplicate(journal, "journal", state.event_seq)
+            if current.is_stated:
+                # It had begun another journal: two gateways use one identity, or an old one was put back. Else only
+                # its events came later: after a restore of ours it sends what it holds of older journals again.
+                self._say_duplicate(journal, "journal", state.event_seq)
+        journal.is_stated = journal.is_stated or not delivery.retained
         self._check_held(journal, wire.EVENT, state.event_held)
         self._check_held(journal, wire.READING, state.reading_held)
         if not delivery.retained:

@@ -28,10 +28,11 @@ class Lane:
 class Journal:
     """One journal of one gateway. The one with the highest `rank` is current: the gateway spoke of it last.
 
-    `lost` has, per lane, the ranges (first to last number) that will never come: the own log says so.
+    `lost` has, per lane, the ranges (first to last number) that will never come: the own log says so. `is_stated`: the
+    gateway has called it the one it writes, in a state that this process heard.
     """
 
-    __slots__ = ("code", "event", "gateway", "home", "is_changed", "lost", "rank", "reading")
+    __slots__ = ("code", "event", "gateway", "home", "is_changed", "is_stated", "lost", "rank", "reading")
 
     def __init__(self, home: str, gateway: str, code: str, rank: int, event: Lane, reading: Lane) -> None:
         self.home = home
@@ -42,6 +43,7 @@ class Journal:
         self.reading = reading
         self.lost: dict[str, dict[int, int]] = {wire.EVENT: {}, wire.READING: {}}
         self.is_changed = False
+        self.is_stated = False
 
     def lane(self, name: str) -> Lane:
         """The lane of that name."""

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from device import wire
 from edge.journal.layout import (
     BUSY_MS,
+    CHECKED_EVENTS,
     FILE,
     KEY_SHIFT,
     PRAGMAS,
@@ -16,6 +17,7 @@ from edge.journal.layout import (
     SCHEMA,
     SCHEMA_VERSION,
     hash_of,
+    is_sealed,
     key_of,
     reserve,
     seq_of,
@@ -104,6 +106,11 @@ class Database:
             (said,) = self._db.execute(f"PRAGMA quick_check({table})").fetchone()
             if said != "ok":
                 raise Damaged(said)
+        # A page that is whole may hold an event that is not; the collector would refuse it, and wait for it for ever.
+        youngest = "SELECT key, payload FROM event ORDER BY key DESC LIMIT ?"
+        for key, payload in self._db.execute(youngest, (CHECKED_EVENTS,)):
+            if not is_sealed(payload):
+                raise Damaged(f"event {seq_of(key)}: not what was sealed")
 
     # --- what was there
 
@@ -134,8 +141,8 @@ class Database:
 
     def _hash(self, number: int, seq: int) -> str:
         (payload,) = self._db.execute("SELECT payload FROM event WHERE key = ?", (key_of(number, seq),)).fetchone()
-        if not isinstance(payload, bytes):
-            raise Damaged(f"event {seq}: expected bytes, got {type(payload).__name__}")
+        if not is_sealed(payload):
+            raise Damaged(f"event {seq}: not what was sealed")
         return hash_of(payload)
 
     def raised(self) -> dict[tuple[str, str], tuple[Book, int]]:
@@ -274,6 +281,12 @@ class Database:
             if first <= last:
                 lost.append(LetGo(book, first, last))
         return len(keys), lost
+
+    def forget_reading(self, book: Book, seq: int) -> bool:
+        """Delete one batch that is not what it was. Whether it was there."""
+        with self._transaction():
+            gone = self._db.execute("DELETE FROM reading WHERE key = ?", (key_of(book.number or 0, seq),))
+        return gone.rowcount > 0
 
     def _let_go(self, book: Book, lane: str, last: int) -> None:
         number = book.number or 0

@@ -1,6 +1,6 @@
 """The journal: what the home remembers, and the queue of what the collector has not yet heard."""
 
-import contextlib
+import json
 import logging
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
@@ -9,7 +9,7 @@ from pathlib import Path
 from edge.clock import Clock
 from edge.core.values import Class, Reading, Transition
 from edge.journal.config import STALLED_MS, JournalConfig
-from edge.journal.database import Snapshot
+from edge.journal.database import Snapshot, is_damage
 from edge.journal.filter import ReadingFilter
 from edge.journal.intake import Intake
 from edge.journal.reading import Reading as DiskReading
@@ -199,10 +199,25 @@ class Outbox:
         if found or book is None or book.number is None or self._journal.is_disk_faulty:
             return found
         last = (book.reading if lane == "reading" else book.event).offered
-        with contextlib.suppress(sqlite3.Error):
-            return self._open().rows(lane, book.number, after, last, limit) if after < last else []
-        self.close()
-        return []
+        try:
+            found = self._open().rows(lane, book.number, after, last, limit) if after < last else []
+        except sqlite3.Error as error:
+            self.close()
+            if is_damage(error):
+                self._journal._writer.report_damage(str(error))
+            return []
+        return self._sound_readings(journal, found) if lane == "reading" else found
+
+    def _sound_readings(self, journal: str, found: list[Message]) -> list[Message]:
+        """Those before the first that is not what it was; it is given up, else the collector would wait for it for
+        ever. Events are checked when the database is opened."""
+        for place, (seq, payload) in enumerate(found):
+            try:
+                json.loads(payload)
+            except ValueError:
+                self._journal._writer.give_up_reading(journal, seq)
+                return found[:place]
+        return found
 
     def _open(self) -> DiskReading:
         epoch = self._journal._writer.epoch

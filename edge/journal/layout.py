@@ -5,6 +5,7 @@ hash of the last event let go), so that the rest of the chain can still be verif
 """
 
 import contextlib
+import hashlib
 import os
 from pathlib import Path
 
@@ -28,7 +29,10 @@ BUSY_MS = 1_000
 """Another process may hold the lock this long: less than the two seconds after which events leave from memory."""
 SCHEMA_VERSION = 1
 KEY_SHIFT = 40
+CHECKED_EVENTS = 20_000
+"""The youngest, whose seals are checked at each start: a tenth of a second on a PC, half of one on a Pi."""
 _SIDES = ("-shm", "-wal")
+_SEAL_BYTES = len(',"hash":""}') + 64
 
 SCHEMA = """
 CREATE TABLE volume (
@@ -56,6 +60,14 @@ CREATE TABLE snapshot (
 def hash_of(payload: bytes) -> str:
     """The hash that a sealed event ends with."""
     return payload[-66:-2].decode("ascii")
+
+
+def is_sealed(payload: object) -> bool:
+    """Whether an event is, byte for byte, what it was sealed as (the seal is that of device/wire.py)."""
+    if not isinstance(payload, bytes) or len(payload) < _SEAL_BYTES:
+        return False
+    digest = hashlib.sha256(payload[:-_SEAL_BYTES] + b"}").hexdigest()
+    return payload[-_SEAL_BYTES:] == f',"hash":"{digest}"}}'.encode()
 
 
 def key_of(number: int, seq: int) -> int:

@@ -3,6 +3,7 @@
 import logging
 import sqlite3
 import time
+from collections import deque
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -54,6 +55,8 @@ class Writer:
         self._acks_ms = 0
         self._care_ms = 0
         self._is_first_open = True
+        self._reported = ""
+        self._given_up: deque[tuple[str, int]] = deque()
         self.thread = Thread(target=self._run, name="journal", daemon=True)
 
     # --- for other threads
@@ -67,6 +70,16 @@ class Writer:
         self.wake()
         if self.thread.is_alive():
             self.thread.join(within_ms / 1000)
+
+    def report_damage(self, what: str) -> None:
+        """A reader has found the database damaged."""
+        self._reported = what
+        self.wake()
+
+    def give_up_reading(self, journal: str, seq: int) -> None:
+        """A batch of readings is not what it was: it goes, and the loss is written down."""
+        self._given_up.append((journal, seq))
+        self.wake()
 
     def is_dead(self, now_ms: int) -> bool:
         """Whether the disk has refused or not answered for two seconds."""
@@ -134,9 +147,27 @@ class Writer:
         # Opened first: what a database holds, or has lost, changes what is to be written.
         if is_due and (self._db is not None or self._attempt(self._open)):
             self._commit(now_ms)
+        self._attend()
         if self._db is not None and now_ms >= self._care_ms and not is_closing:
             self._care_ms = now_ms + CARE_EVERY_MS
             self._attempt(self._care)
+
+    def _attend(self) -> None:
+        """What readers of the database have found."""
+        if self._db is not None and self._reported:
+            what, self._reported = self._reported, ""
+            self._failed(Damaged(what))
+        while self._db is not None and self._given_up:
+            journal, seq = self._given_up.popleft()
+            if not self._attempt(partial(self._forget_reading, self._db, journal, seq)):
+                break
+
+    def _forget_reading(self, db: Database, journal: str, seq: int) -> None:
+        with self.intake.lock:
+            book = self.intake.ledger.find(journal)
+        if book is not None and db.forget_reading(book, seq):
+            with self.intake.lock:
+                self._gap(f"lane=reading journal={journal} from={seq} to={seq} cause=damage")
 
     def leave_disk_if_dead(self, now_ms: int) -> None:
         """Let events leave from memory if the disk is dead and one has waited too long. Holding the intake's lock."""
