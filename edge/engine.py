@@ -66,16 +66,21 @@ class Engine:
         self._timer: asyncio.TimerHandle | None = None
         self._timer_ms = 0
         self._failing: set[Callable[..., None]] = set()
+        self._undecided: set[str] = set()
         now_ms = clock.mono_ms()
         self.panel, restored = restore(plan, _saved(saved), now_ms, off_ms)
         self.wanted = signals(self.panel)
         self._publish((Transition(Kind.START, now_ms), *restored))
 
     def take(self, readings: Sequence[Reading]) -> None:
-        """Decide on readings, in their order of arrival."""
+        """Decide on readings, in their order of arrival. A rule that fails costs its own point only, which becomes a
+        fault when its time is up."""
         now_ms = self._clock.mono_ms()
         for reading in readings:
-            self._fold(reading, now_ms)
+            try:
+                self._fold(reading, now_ms)
+            except Exception:
+                self._say_undecided(reading.point)
         self._remember(self._memory.observe, readings, now_ms)
 
     def act(self, act: Act) -> None:
@@ -128,6 +133,11 @@ class Engine:
             self._failing.add(do)
         else:
             self._failing.discard(do)
+
+    def _say_undecided(self, point: str) -> None:
+        if point not in self._undecided:
+            log.exception("the reading of %s could not be decided on", point)
+        self._undecided.add(point)
 
     def _sleep_until(self, wake_at: int) -> None:
         if self._timer is not None:

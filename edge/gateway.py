@@ -11,7 +11,7 @@ from device import wire
 from edge import __version__
 from edge.clock import Clock
 from edge.config import Setup
-from edge.core.values import Act, Reading, Unknown
+from edge.core.values import Act, Reading, Transition, Unknown
 from edge.engine import Engine, Shown
 from edge.journal import Journal
 from edge.journal.database import Snapshot
@@ -80,7 +80,9 @@ class Gateway:
         self.journal.close()
         self.uplink.close()
 
-    def record(self, transitions: Sequence, sounded_ms: int | None = None, snapshot: bytes | None = None) -> None:  # type: ignore[type-arg]
+    def record(
+        self, transitions: Sequence[Transition], sounded_ms: int | None = None, snapshot: bytes | None = None
+    ) -> None:
         """What the engine has to remember, with the units that its values are in."""
         self.journal.record(transitions, sounded_ms, lambda subject: self._units.get(subject, ""), snapshot)
 
@@ -118,5 +120,5 @@ class Gateway:
         return compose_state(self.report, self._identity, self.journal, self.clock)
 
     def _asked(self, ask: wire.Ask) -> None:
-        # A duty check needs the console's prompt, which is not there yet; it is on record that it came.
+        # Answering it needs the console's prompt, which is not there yet.
         log.warning("duty check %s came and cannot be answered yet", ask.id)

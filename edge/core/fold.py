@@ -49,11 +49,11 @@ def fold(panel: Panel, item: Reading | Act | Tick, now_ms: int) -> Folded:
 
 
 def _take_value(panel: Panel, point: Point, value: int, now_ms: int) -> None:
-    # The order matters twice: the stamps come first so that what is decided below sees a fresh point, and the rule
-    # comes before the faults that end, so that an alarm is never behind the end of a fault.
+    # The order matters three times: a rule that fails leaves its point unstamped, so that it becomes a fault; what is
+    # decided below sees a fresh point; and an alarm is never behind the end of a fault.
+    state = point.step(point.rule, point.state, value, now_ms)
     point.value, point.unknown = value, None
     point.heard_ms = point.unit.heard_ms = point.bus.heard_ms = now_ms
-    state = point.step(point.rule, point.state, value, now_ms)
     if state is not point.state:
         _take_state(panel, point, state)
     if not point.is_clean:

@@ -56,6 +56,24 @@ def test_outputs_are_driven_before_anything_is_remembered_or_told() -> None:
     in_loop(test)
 
 
+def test_a_rule_that_fails_costs_its_own_point_only_and_that_becomes_a_fault(caplog: pytest.LogCaptureFixture) -> None:
+    def fails(*_: Any) -> Any:
+        raise ZeroDivisionError
+
+    def test() -> None:
+        diary, clock = Diary(), FakeClock()
+        engine = an_engine(diary, clock=clock)
+        engine.panel.points["mains"].step = fails
+        for second in range(70):
+            clock.now_ms = 1_000_000 + second * 1000
+            engine.take([Reading("mains", 0), Reading("smoke-203", int(second == 1)), Reading("smoke-204", 0)])
+        raised = [(item.condition, item.subject) for item in diary.transitions if item.kind is Kind.RAISE]
+        assert raised == [(Class.FIRE, "smoke-203"), (Class.FAULT, "mains")]
+
+    in_loop(test)
+    assert caplog.text.count("mains could not be decided on") == 1
+
+
 def test_an_act_is_shown_recorded_and_told_with_its_name() -> None:
     def test() -> None:
         diary = Diary()
