@@ -2,6 +2,8 @@
 
 import os
 import subprocess
+import sys
+import threading
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -47,6 +49,28 @@ def no_process_left_behind() -> Iterator[None]:
         names = [_describe(process) for process in left]
         _kill(left)
         pytest.fail("left behind:\n  " + "\n  ".join(names), pytrace=False)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Fails the run when a thread outlives it: the interpreter would wait for that thread for ever."""
+    left = _threads_left()
+    if left:
+        print("threads left behind: " + ", ".join(left), flush=True)
+        sys.stderr.flush()
+        os._exit(pytest.ExitCode.TESTS_FAILED)
+
+
+def _threads_left() -> list[str]:
+    """The threads that an interpreter waits for, some moments after they should have ended."""
+    for thread in _lasting_threads():
+        thread.join(5.0)
+    return [thread.name for thread in _lasting_threads()]
+
+
+def _lasting_threads() -> list[threading.Thread]:
+    me = threading.current_thread()
+    return [thread for thread in threading.enumerate() if thread is not me and not thread.daemon]
 
 
 def _processes_of(mark: str) -> list[psutil.Process]:

@@ -1,6 +1,9 @@
 """The rules that every other test leans on: when it is skipped, when it fails, how it waits."""
 
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -50,3 +53,17 @@ def test_a_broker_keeps_its_port_over_stop_and_kill(mosquitto: support.Mosquitto
 def test_the_browser_shows_chinese(page):
     page.set_content("<h1>守望</h1>")
     assert page.inner_text("h1") == "守望"
+
+
+def test_a_thread_that_does_not_end_fails_the_run_and_does_not_hang_it(tmp_path: Path):
+    leaky = tmp_path / "test_leaky.py"
+    leaky.write_text(
+        "import threading\n"
+        "def test_it():\n"
+        "    threading.Thread(target=threading.Event().wait, name='forgotten').start()\n"
+    )
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "tests.conftest", "--rootdir", str(tmp_path), str(leaky)]
+    done = subprocess.run(command, cwd=support.ROOT, capture_output=True, text=True, timeout=60)
+    assert "1 passed" in done.stdout
+    assert "threads left behind: forgotten" in done.stdout
+    assert done.returncode == pytest.ExitCode.TESTS_FAILED

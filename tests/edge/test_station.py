@@ -32,7 +32,7 @@ class RunningStation:
         self.acts: list[Act] = []
         self.failure: Exception | None = None
         self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever)
+        self._thread = threading.Thread(target=self._loop.run_forever, name="station", daemon=True)
         self._thread.start()
         self._station = Station(folder, self._act, lambda: {"home": "h01", "name": "和平里"})
         self.run(self._station.start())

@@ -398,5 +398,6 @@ def test_what_an_older_volume_holds_is_delivered_too(tmp_path: Path, mosquitto: 
         journal.record([smoke(2)])
         wait_until(lambda: not journal.is_disk_faulty)
     with living(tmp_path / "journal", to(mosquitto)) as house:
-        wait_until(lambda: sorted(whys(collector)) == numbered(2))
+        # An older volume is sent again at the first word on the current one, until the collector speaks of it too.
+        wait_until(lambda: set(whys(collector)) == set(numbered(2)))
         wait_until(lambda: [volume.event_acked for volume in house.journal.volumes()] == [1, 1])

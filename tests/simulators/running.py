@@ -20,7 +20,7 @@ class LoopThread:
 
     def __init__(self) -> None:
         self.loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self.loop.run_forever)
+        self._thread = threading.Thread(target=self.loop.run_forever, name="simulated home", daemon=True)
         self._thread.start()
 
     def run(self, work: Any) -> Any:
@@ -46,7 +46,11 @@ class RunningHome:
         self.folder = folder
         self._thread = LoopThread()
         self.simulator = HomeSimulator(building or Building.load("home"), folder)
-        self.ready: dict[str, Any] = self._thread.run(self.simulator.start())
+        try:
+            self.ready: dict[str, Any] = self._thread.run(self.simulator.start())
+        except BaseException:
+            self._thread.close()
+            raise
         self._is_running = True
 
     def do(self, **command: Any) -> dict[str, Any]:
