@@ -117,18 +117,19 @@ _CONFIG = (
 )
 
 
-def _message(name, table, more=()):
+def message_of(name, table, more=()):
+    """The named tuple of a table's fields."""
     return namedtuple(name, tuple(row[0] for row in table) + tuple(more))
 
 
-Event = _message("Event", _EVENT, ("hash",))
-Readings = _message("Readings", _READING)
-State = _message("State", _STATE)
-Points = _message("Points", _POINTS)
-Link = _message("Link", _LINK)
-Ack = _message("Ack", _ACK)
-Ask = _message("Ask", _ASK)
-Config = _message("Config", _CONFIG)
+Event = message_of("Event", _EVENT, ("hash",))
+Readings = message_of("Readings", _READING)
+State = message_of("State", _STATE)
+Points = message_of("Points", _POINTS)
+Link = message_of("Link", _LINK)
+Ack = message_of("Ack", _ACK)
+Ask = message_of("Ask", _ASK)
+Config = message_of("Config", _CONFIG)
 
 # One reading of a batch: `offset_ms` after the batch's mono_ms; `value` is None where `unknown` gives the reason.
 Sample = namedtuple("Sample", ("point", "offset_ms", "value", "unknown"))
@@ -217,12 +218,7 @@ def encode(message):
     table = _TABLES.get(type(message).__name__)
     if table is None:
         raise WireError("message: expected one of the contract, got " + type(message).__name__)
-    values = {}
-    for index, row in enumerate(table):
-        values[row[0]] = message[index]
-    payload = _encode(table, values)
-    _check_size(payload)
-    return payload
+    return pack(table, message)
 
 
 def decode(channel, payload):
@@ -232,6 +228,21 @@ def decode(channel, payload):
     if channel not in _CHANNELS:
         raise WireError("channel: expected one of " + ", ".join(UP + DOWN) + ", got " + _short(channel))
     make, table = _CHANNELS[channel]
+    return unpack(make, table, payload)
+
+
+def pack(table, message):
+    """The bytes of a named tuple whose fields stand in the order of `table`; node_wire.py has tables of its own."""
+    values = {}
+    for index, row in enumerate(table):
+        values[row[0]] = message[index]
+    payload = _encode(table, values)
+    _check_size(payload)
+    return payload
+
+
+def unpack(make, table, payload):
+    """The message that `make` builds from the members which `table` wants."""
     return make(**_fields(table, _members(payload)))
 
 
@@ -264,7 +275,7 @@ def _encode(table, values):
         if field not in values:
             raise WireError(key + ": expected a value, got none")
         value = values[field]
-        _check(check, value, key)
+        check_value(check, value, key)
         parts.append('"' + key + '":' + _dump(value))
     return (",".join(parts) + "}").encode("utf-8")
 
@@ -318,7 +329,7 @@ def _fields(table, members):
     for field, key, check in table:
         if key not in members:
             raise WireError(key + ": expected " + _NAMES[check] + ", got nothing")
-        values[field] = _check(check, members[key], key)
+        values[field] = check_value(check, members[key], key)
     return values
 
 
@@ -330,7 +341,8 @@ def _check_size(payload):
 # --- checks: each returns the value, in the shape a message keeps it -------------------------------------------------
 
 
-def _check(check, value, where):
+def check_value(check, value, where):
+    """`value` in the shape that a message keeps, or WireError naming `where`."""
     if check[-1] == "?":
         return None if value is None else _CHECKS[check[:-1]](value, where)
     return _CHECKS[check](value, where)
@@ -428,10 +440,12 @@ def _row(make, checks, value, where):
         _fail(where, "array", value)
     if len(value) < len(checks):  # more is a later version's addition
         raise WireError(where + ": expected " + str(len(checks)) + " items, got " + str(len(value)))
-    return make(*[_check(check, value[i], where + "[" + str(i) + "]") for i, check in enumerate(checks)])
+    return make(*[check_value(check, value[i], where + "[" + str(i) + "]") for i, check in enumerate(checks)])
 
 
-def _rows(make, checks, most):
+def rows_of(make, checks, most):
+    """A check of an array of at most `most` rows, each becoming a `make`."""
+
     def check(value, where):
         rows = _items(value, where, most)
         return tuple([_row(make, checks, row, where + "[" + str(i) + "]") for i, row in enumerate(rows)])
@@ -440,7 +454,7 @@ def _rows(make, checks, most):
 
 
 def _is_samples(value, where):
-    rows = _rows(Sample, _SAMPLE, MAX_BATCH)(value, where)
+    rows = rows_of(Sample, _SAMPLE, MAX_BATCH)(value, where)
     for i, row in enumerate(rows):
         if (row.value is None) == (row.unknown is None):
             raise WireError(where + "[" + str(i) + "]: expected a value or the reason for none, got both or neither")
@@ -468,16 +482,23 @@ _CHECKS = {
     "link": _is_link,
     "codes": _is_codes,
     "readings": _is_samples,
-    "active": _rows(Active, _ACTIVE, 200),
-    "counts": _rows(_pair, ("code", "count"), 20),
-    "zones": _rows(Zone, ("code", "text"), 500),
-    "points": _rows(Point, _POINT, 2000),
+    "active": rows_of(Active, _ACTIVE, 200),
+    "counts": rows_of(_pair, ("code", "count"), 20),
+    "zones": rows_of(Zone, ("code", "text"), 500),
+    "points": rows_of(Point, _POINT, 2000),
 }
 
 _NAMES = {"count": "int", "text": "str", "long": "str", "code": "str", "id": "str", "hash": "str", "link": "str"}
-for _name in _CHECKS:
-    _NAMES[_name] = _NAMES.get(_name, _name if _name in ("int", "bool") else "array")
-    _NAMES[_name + "?"] = _NAMES[_name]
+
+
+def add_check(name, check, kind="array"):
+    """Let tables name `check`; `kind` is what a refusal calls the JSON value that it takes."""
+    _CHECKS[name] = check
+    _NAMES[name] = _NAMES[name + "?"] = kind
+
+
+for _name in list(_CHECKS):
+    add_check(_name, _CHECKS[_name], _NAMES.get(_name, _name if _name in ("int", "bool") else "array"))
 
 
 def _kind(value):

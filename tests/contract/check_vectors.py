@@ -1,4 +1,4 @@
-"""Runs the contract's vectors through a `wire` module; plain enough for MicroPython, so both run the same lines."""
+"""Runs vectors through the module of a contract; plain enough for MicroPython, so that both run the same lines."""
 
 
 def plain(value):
@@ -24,6 +24,9 @@ def check(wire, vectors):
     for vector in vectors["topics"]:
         count += 1
         wrong += _topic(wire, vector)
+    for vector in vectors.get("signatures", []):
+        count += 1
+        wrong += _signature(wire, vector)
     return wrong, count
 
 
@@ -67,3 +70,12 @@ def _topic(wire, vector):
     except wire.WireError:
         got = None
     return _differs(vector["topic"], vector["address"], got)
+
+
+def _signature(wire, vector):
+    key = bytes([int(vector["key"][i : i + 2], 16) for i in range(0, len(vector["key"]), 2)])
+    update = wire.decode(wire.UPDATE, vector["update"].encode("utf-8"))
+    signed = wire.signed_bytes(vector["node"], update.release, update.version, update.files)
+    wrong = _differs("signed bytes", vector["signed"].encode("utf-8"), signed)
+    wrong += _differs("signature", vector["signature"], wire.sign(key, signed))
+    return wrong + _differs("is signed", vector["good"], wire.is_signed(key, vector["node"], update))

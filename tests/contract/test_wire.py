@@ -7,10 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from device import wire
+from device import node_wire, wire
 from tests.contract.check_vectors import check
 
 VECTORS = sorted((Path(__file__).parent / "vectors").glob("*.json"))
+CONTRACTS = {"wire": wire, "node_wire": node_wire}
+"""The module whose vectors a file holds, by the file's name."""
 CHANNELS = st.sampled_from(wire.UP + wire.DOWN)
 
 codes = st.text("abcXYZ019-_.", min_size=1, max_size=40)
@@ -61,7 +63,7 @@ event_fields = st.fixed_dictionaries(
 
 @pytest.mark.parametrize("path", VECTORS, ids=lambda path: path.stem)
 def test_every_vector_holds(path: Path):
-    wrong, count = check(wire, json.loads(path.read_text("utf-8")))
+    wrong, count = check(CONTRACTS[path.stem], json.loads(path.read_text("utf-8")))
     assert wrong == []
     assert count > 0
 

@@ -20,7 +20,7 @@ VECTORS = sorted((FOLDER / "vectors").glob("*.json"))
 CHECK_SCRIPT = """
 import json
 from check_vectors import check
-from device import wire
+from device import {contract} as wire
 with open("vectors.json") as file:
     wrong, count = check(wire, json.load(file))
 print("\\n".join(wrong + [str(count) + " checked"]))
@@ -44,7 +44,7 @@ with open("cases.json") as file:
 
 @pytest.mark.parametrize("path", VECTORS, ids=lambda path: path.stem)
 def test_every_vector_holds_in_micropython(micropython: MicroPython, path: Path):
-    printed = micropython.run(CHECK_SCRIPT, {**CHECK, "vectors.json": str(path)})
+    printed = micropython.run(CHECK_SCRIPT.format(contract=path.stem), {**CHECK, "vectors.json": str(path)})
     vectors = json.loads(path.read_text("utf-8"))
     assert printed == f"{sum(map(len, vectors.values()))} checked\n"
 
@@ -79,7 +79,7 @@ def test_random_events_are_sealed_to_the_same_bytes(micropython: MicroPython, tm
     # Unescaped: MicroPython's reader does not join an escaped surrogate pair, and a seal is never escaped.
     vectors = {"messages": [], "events": sealed, "refused": [], "topics": []}
     path.write_text(json.dumps(vectors, ensure_ascii=False), encoding="utf-8")
-    micropython.run(CHECK_SCRIPT, {**CHECK, "vectors.json": str(path)})
+    micropython.run(CHECK_SCRIPT.format(contract="wire"), {**CHECK, "vectors.json": str(path)})
 
 
 def _damaged(payload: bytes, dice: random.Random) -> bytes:
