@@ -78,8 +78,9 @@ class Line:
             if not self._is_cut:
                 there, back = await asyncio.open_connection(_LOOPBACK, self.target)
                 ends.append(back)
-                self._open.update(ends)
-                await asyncio.gather(self._pour(reader, back), self._pour(there, writer))
+                if not self._is_cut:  # while it was connecting
+                    self._open.update(ends)
+                    await asyncio.gather(self._pour(reader, back), self._pour(there, writer))
         except OSError:
             pass  # nobody listens there: the caller is hung up on, as by the machine itself
         finally:

@@ -51,12 +51,20 @@ def no_process_left_behind() -> Iterator[None]:
         pytest.fail("left behind:\n  " + "\n  ".join(names), pytrace=False)
 
 
-@pytest.hookimpl(trylast=True)
-def pytest_unconfigure(config: pytest.Config) -> None:
-    """Fails the run when a thread outlives it: the interpreter would wait for that thread for ever."""
+@pytest.fixture(scope="session", autouse=True)
+def no_thread_left_behind() -> Iterator[None]:
+    """Fails the run when a thread that a test started outlives it: the interpreter would wait for it for ever."""
+    yield
     left = _threads_left()
     if left:
-        print("threads left behind: " + ", ".join(left), flush=True)
+        pytest.fail("threads left behind: " + ", ".join(left), pytrace=False)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """End the run although a thread does not; the fixture above has said so."""
+    if _lasting_threads():
+        sys.stdout.flush()
         sys.stderr.flush()
         os._exit(pytest.ExitCode.TESTS_FAILED)
 

@@ -139,6 +139,7 @@ def test_a_changed_dependency_is_installed_into_the_same_venv(machine: Machine):
 def test_the_tests_set_up_serves_the_demo_too(machine: Machine):
     machine.tool("python3.11", PYTHON)
     assert machine.run("test", "-q").stdout == "started -m pytest -q\n"
+    assert machine.run("test").stdout == "started -m pytest -n 2 --dist loadfile\n"
     machine.run("demo")
     assert sum(line.startswith("pip") and "-e" in line for line in machine.log) == 1
 
