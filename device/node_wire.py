@@ -10,7 +10,9 @@ Up, QoS 1, never retained
   `age_ok` is false a power cut of unknown length lies between, and it is at least that old. `live`: it did not have
   to wait for the link. `held` is the lowest seq of that boot that the node still has: what is missing below it is
   lost (its ring overflowed, or a power cut took what was no alarm), so record the gap and let `ack` pass it.
-  Reports come in the order of (boot, seq), the oldest boot first; the last one of an input is its value.
+  Reports of a boot come in the order of seq; a re-send may come behind its successors. The highest seq of an input in
+  the boot of the last beat is its value. A report of an earlier boot is an alarm out of the flash: it tells of the past
+  only, raises with its age, and sets no level. It comes after a beat, once the node knows the time or 2 s later.
 - `beat`: at once after every connect, every `every_ms` (20 s; a sleeper's is its next wake), after a change of what
   is in `faults`, and when asked. It carries the level of every input, so a gateway that has just started knows them,
   and a lost report cannot leave a wrong value standing.
@@ -22,7 +24,8 @@ Down
   after a report, for the boot that the report names, and again after every beat: so an idle node knows that somebody
   listens. One beyond what was sent is ignored.
 - `clock` (QoS 0): after every beat. A node has no clock, and needs one only to date what it keeps over a power cut.
-- `order` (QoS 1): `self_test`, `identify`, `restart`, `beat`. An `id` is carried out once; a beat names the last.
+- `order` (QoS 1): `self_test`, `identify`, `restart`, `beat`. A node
+  carries an `id` out once and names the last in its beat; send each once (a restart forgets the name).
 - `update` (QoS 1): the manifest; send it after a beat whose `release` is lower than the one wanted.
 - `chunk` (QoS 0): the piece that `progress` asked for.
 
@@ -32,14 +35,15 @@ listens until its reports and its beat are acknowledged, 8 s at most, and longer
 An input's `kind`: `contact` (1 active, 0 at rest, debounced on the node), `voltage` (V, scale -3), `temperature` (°C,
 scale -3). Every node has `tamper` (contact) besides those of its board.py, and `test` (contact: 1 while its self-test
 runs, by button or by order; the reports meanwhile are of the real inputs all the same).
-A value is None where `unknown` gives one of edge.core.values.Unknown: `sensor_broken`, `out_of_range`, `bad_reply`.
+A value is None where `unknown` gives one of edge.core.values.Unknown: `sensor_broken`, `bad_reply`, or `not_polled` in
+the first second of a boot.
 
 An update: the gateway publishes `update`; the node checks the signature and that `release` is higher than its own and
 not one that it has rolled back, and answers `progress` with state `fetching`, a file and an offset for each piece
 that it wants, again after 5 s without one. The manifest lists every file of the firmware; those that the node has
 already are not asked for. When all are there and their hashes hold: `staged`, then it restarts into them.
-`confirmed` follows when the gateway has acknowledged a beat of the new release, within 5 minutes and 3 starts; else
-the old files come back and it is `rolled_back`. `refused` says in `why` what was wrong.
+`confirmed` follows when the gateway has acknowledged a beat of the new release (an `ack` of its boot), within 5 minutes
+and 3 starts; else the old files come back and it is `rolled_back`. `refused` says in `why` what was wrong.
 On the flash: `/main.py` is start.py, never updated; `/board.py` is the node's own, never updated; `/a/device/` holds
 these files; an update builds `/b/device/` beside it, and the next one `/a/device/` again.
 
