@@ -17,8 +17,10 @@ from demo.processes import Child
 from demo.stage import Stage
 from demo.stopping import Stopping
 from demo.watch import Watch
-from edge.core.plan import PointPlan
+from edge.core.plan import PointPlan, Rule
 from edge.core.rules.contact import ContactRule
+from edge.core.rules.leakage import LeakageRule
+from edge.core.rules.pressure import PressureRule
 from edge.core.rules.threshold import ThresholdRule
 from edge.core.values import Class
 from simulators.control import Control
@@ -192,7 +194,9 @@ class Director:
 
 def _limit(expect: Expect, point: PointPlan | None) -> tuple[int, bool] | None:
     """The level that the rule compares with. The simulator's quantities have the same scale (mA, kPa)."""
-    rule = point.rule if point is not None else None
+    rule = _watched(point.rule) if point is not None else None
+    if expect.quantity and isinstance(rule, PressureRule):
+        return rule.low, True
     if not expect.quantity or point is None or not isinstance(rule, ThresholdRule):
         return None
     level = rule.early if _is_early(expect, point) else rule.alarm
@@ -200,12 +204,19 @@ def _limit(expect: Expect, point: PointPlan | None) -> tuple[int, bool] | None:
 
 
 def _delay_of(expect: Expect, point: PointPlan) -> Delay | None:
-    rule = point.rule
+    rule = _watched(point.rule)
+    if isinstance(rule, PressureRule):
+        return Delay("delay", rule.day_ms // 2)  # half of a day's median
     if isinstance(rule, ContactRule):
         return Delay("debounce", rule.on_ms)
     if isinstance(rule, ThresholdRule):
         return Delay("delay", rule.early_after_ms if _is_early(expect, point) else rule.alarm_after_ms)
     return None
+
+
+def _watched(rule: Rule) -> Rule:
+    """The rule that has the limits."""
+    return rule.limits if isinstance(rule, LeakageRule) else rule
 
 
 def _is_early(expect: Expect, point: PointPlan) -> bool:

@@ -13,17 +13,16 @@ from pathlib import Path
 from typing import Any
 
 from device import wire
-from edge.core.plan import Plan, PointPlan, Rule, ZonePlan
+from edge.companions import Companion, joined, learners
+from edge.core.plan import Plan, PointPlan, ZonePlan
 from edge.core.rules.contact import ContactRule
-from edge.core.rules.heat import HeatRule
-from edge.core.rules.loop import LoopRule
-from edge.core.rules.threshold import ThresholdRule
 from edge.core.values import Class
+from edge.core_rules import deadband_of, limits_of
 from edge.journal import JournalConfig
-from edge.journal.filter import deadband
+from edge.loosening import Figures, Loosened, loosened
 from edge.outputs import OUTPUTS, OutputConfig
 from edge.own_points import OUTPUT_PREFIX, describe_own, is_reserved, output_point, own_points
-from edge.rulebook import Rulebook, core_rule, load_rulebook, profile_ids, scaled
+from edge.rulebook import KindRules, Rulebook, core_rule, load_rulebook, merged, profile_ids
 from edge.schema import ConfigError, Mistakes, Words, read_parts, read_table
 from edge.sources import SOURCES, Described, Wired, gpio, i2c
 from edge.sources.backends import refusal
@@ -48,7 +47,9 @@ class SourceSetup:
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """A configuration without a mistake. `deadbands` are scaled integers by point; `config_hash` names the file."""
+    """A configuration without a mistake. `deadbands` are scaled integers by point; `config_hash` names the file.
+    `loosened` are the figures that are looser than the profile's, `learned` the points whose usual values are learned.
+    """
 
     home: HomeTable
     gateway: GatewayTable
@@ -61,6 +62,8 @@ class Setup:
     points: tuple[wire.Point, ...]
     deadbands: Mapping[str, int]
     config_hash: str
+    loosened: tuple[Loosened, ...] = ()
+    learned: tuple[str, ...] = ()
 
     def describe(self) -> wire.Points:
         """The `points` message."""
@@ -115,6 +118,8 @@ class _Reader:
         self.plans: list[PointPlan] = []
         self.points: list[wire.Point] = []
         self.deadbands: dict[str, int] = {}
+        self.companions: dict[str, Companion] = {}
+        self.loosened: list[Loosened] = []
 
     def setup(self, config_hash: str) -> Setup:
         self._check_codes()
@@ -125,6 +130,7 @@ class _Reader:
         for i, button in enumerate(self.file.button):
             if button is not None:
                 self._read_button(button, f"button[{i}]")
+        self.plans = [joined(plan, self.companions, self.mistakes) for plan in self.plans]
         outputs = self._read_outputs()
         self._check_supplies(outputs)
         home, gateway, uplink, journal = self.file.home, self.file.gateway, self.file.uplink, self.file.journal
@@ -157,6 +163,8 @@ class _Reader:
             points=(*self.points, *(describe_own(point) for point in own)),
             deadbands=self.deadbands,
             config_hash=config_hash,
+            loosened=tuple(self.loosened),
+            learned=learners(self.companions),
         )
         self._check_size(made)
         return made
@@ -284,9 +292,11 @@ class _Reader:
         rules = self.book.of_kind(point.kind, point.rule, where, self.mistakes) if self.book else None
         if described is None or rules is None:
             return
+        self._check_loosening(point, rules, where)
         rule = core_rule(rules, described.unit, described.scale, where, self.mistakes)
         if rule is None:
             return
+        self.companions[point.code] = Companion(where, rules, described)
         self.plans.append(
             PointPlan(
                 code=point.code,
@@ -299,13 +309,22 @@ class _Reader:
                 unit=described.unit_path,
                 fault_after_ms=rules.fault_after,
                 confirms=rules.confirms,
-                lamp="lamp_supply" if point.kind == "mains" else "",
+                lamp=rules.lamp,
+                stuck_after_ms=rules.stuck_after,
             )
         )
-        early, alarm = _limits(rule)
+        early, alarm = limits_of(rule)
         names = (point.code, point.zone, point.place, point.kind)
         self.points.append(wire.Point(*names, *described[:4], early, alarm))
-        self.deadbands[point.code] = _deadband(point, described.scale, rule)
+        self.deadbands[point.code] = deadband_of(rule, point.deadband, described.scale)
+
+    def _check_loosening(self, point: PointTable, rules: KindRules, where: str) -> None:
+        shipped = self.book.of_kind(point.kind, {}, where, self.mistakes) if self.book else None
+        if self.book is None or shipped is None or any(f": {where}.rule" in line for line in self.mistakes.lines):
+            return  # a figure that cannot be is not also blamed for being loose
+        table = self.book.tables[point.kind]
+        own = Figures(rules, merged(table, point.rule))
+        self.loosened += loosened(point.code, Figures(shipped, table), own, where, self.mistakes)
 
     def _read_button(self, button: ButtonTable, where: str) -> None:
         described = self._wire(button.source, button.code, button.at, where)
@@ -374,19 +393,3 @@ def _named(table: Mapping[str, Any], name: str, key: str) -> list[str] | None:
 
 def _zone_plan(zone: ZoneTable) -> ZonePlan:
     return ZonePlan(zone.code, zone.confirm_after, zone.reset_pulse)
-
-
-def _limits(rule: Rule) -> tuple[int | None, int | None]:
-    return (rule.early, rule.alarm) if isinstance(rule, ThresholdRule) else (None, None)
-
-
-def _deadband(point: PointTable, scale: int, rule: Rule) -> int:
-    """How far a reading moves before it is worth keeping: as configured, else a hundredth of the alarm level.
-
-    A loop has bands instead of a level; what stays within their hysteresis tells nothing.
-    """
-    if point.deadband is not None:
-        return max(1, scaled(point.deadband, scale))
-    if isinstance(rule, LoopRule):
-        return rule.hysteresis
-    return deadband(rule.static_mc if isinstance(rule, HeatRule) else _limits(rule)[1])

@@ -17,7 +17,7 @@ from edge.core.panel import Panel, Point
 from edge.core.plan import Plan
 from edge.core.signals import Signals, signals
 from edge.core.snapshot import restore, snapshot
-from edge.core.values import TICK, Act, Class, Kind, Reading, Tick, Transition
+from edge.core.values import TICK, Act, Class, Input, Kind, Reading, Transition
 from edge.report import ActiveCondition, PanelReport
 
 log = logging.getLogger("shouwang.engine")
@@ -105,7 +105,7 @@ class Engine:
         self.wanted = signals(self.panel)
         self._outputs.show(self.wanted)
 
-    def _fold(self, item: Reading | Act | Tick, now_ms: int) -> None:
+    def _fold(self, item: Input, now_ms: int) -> None:
         had_reset = self.panel.reset
         self.panel, transitions, wake_at = fold(self.panel, item, now_ms)
         if transitions or self.panel.reset is not had_reset:

@@ -114,7 +114,7 @@ def read_parts(kind: type, table: Mapping[str, object], where: str, mistakes: Mi
 
 def _as_written(kind: type, key: str, got: object, table: Mapping[str, object]) -> object:
     """What was found, as the file has it; the words of a check where they say more than the file."""
-    if key in table and _hints(kind).get(key) in (Ms, float, float | None):
+    if key in table and _hints(kind).get(key) in (Ms, Ms | None, float, float | None):
         return table[key]
     return Words(got) if isinstance(got, str) and got and got != table.get(key) else got
 

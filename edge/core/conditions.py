@@ -1,7 +1,8 @@
 """Raising and clearing: the one place where a condition comes to stand and where it goes."""
 
+from edge.core import flapping
 from edge.core.panel import Condition, Panel, Point, Task
-from edge.core.values import Class, Kind, Transition, Unknown
+from edge.core.values import LATCHING, Class, Kind, Transition, Unknown
 
 
 def raise_condition(
@@ -11,36 +12,50 @@ def raise_condition(
     zone: str = "",
     value: int | None = None,
     unknown: Unknown | None = None,
+    word: str = "",
 ) -> Condition:
-    """Let a condition stand; one that stands already is left as it is, and only said to be present again.
+    """Let a condition stand; one that stands already is left as it is, and only said to be present again, unless its
+    word is another one now: then it is another condition, and told anew.
 
     People are reminded of a fault for as long as it stands.
     """
     key = (condition, subject)
     standing = panel.conditions.get(key)
-    if standing is not None:
-        standing.is_present = True
-        standing.is_restored = False
+    if standing is not None and not _is_another(standing, word):
+        flapping.resumes(panel, standing)
+        standing.is_present, standing.is_restored, standing.word = True, False, word or standing.word
         return standing
+    clear_condition(panel, condition, subject, value=value)
     order = 0
     if condition is Class.FIRE:
         panel.fire_order += 1
         order = panel.fire_order
-    made = Condition(condition, subject, zone, panel.now_ms, order)
+    made = Condition(condition, subject, zone, panel.now_ms, order, word=word)
     panel.conditions[key] = made
     if condition is Class.FAULT:
         panel.call_at(panel.now_ms + panel.plan.fault_reminder_ms, Task.REMIND, subject)
-    panel.out.append(
-        Transition(Kind.RAISE, panel.now_ms, condition, zone, subject, value=value, unknown=unknown, order=order)
-    )
+    told = Transition(Kind.RAISE, panel.now_ms, condition, zone, subject, value, unknown, order, why=word)
+    panel.out.append(told)
+    if flapping.after_raise(panel, made) and subject in panel.points:
+        panel.points[subject].troubles.add(flapping.FLAPPING)
+        if condition is not Class.FAULT:
+            raise_condition(panel, Class.FAULT, subject, zone, word=flapping.FLAPPING)
     return made
 
 
+def _is_another(standing: Condition, word: str) -> bool:
+    """Whether a word makes another condition of one that stands. What latches, flaps or was restored stays the same."""
+    if not word or word == standing.word or standing.condition in LATCHING:
+        return False
+    return not (standing.is_restored or standing.is_flapping)
+
+
 def clear_condition(panel: Panel, condition: Class, subject: str, who: str = "", value: int | None = None) -> None:
-    """Let a condition go, if it stands."""
-    gone = panel.conditions.pop((condition, subject), None)
-    if gone is None:
+    """Let a condition go, if it stands and is not held because it flaps."""
+    gone = panel.conditions.get((condition, subject))
+    if gone is None or flapping.holds(panel, gone):
         return
+    del panel.conditions[(condition, subject)]
     panel.out.append(
         Transition(Kind.CLEAR, panel.now_ms, condition, gone.zone, subject, value=value, order=gone.order, who=who)
     )
@@ -53,7 +68,8 @@ def raise_of_point(panel: Panel, point: Point, condition: Class) -> Condition:
     was the last one before a silence and time alone made an alarm of it."""
     plan = point.plan
     value = point.value if point.unknown is None else None
-    return raise_condition(panel, condition, plan.code, plan.zone, value, point.unknown)
+    word = point.state.word if point.has_words else ""
+    return raise_condition(panel, condition, plan.code, plan.zone, value, point.unknown, word)
 
 
 def remind(panel: Panel, subject: str) -> None:

@@ -1,15 +1,17 @@
 """The one fold: `fold(panel, input, now_ms) -> (panel, transitions, wake_at)`.
 
-An input is a Reading, an Act or a TICK (only time has passed). Stages: point rule, supervision, zone, panel. The panel
+An input is a Reading, an Act, a TICK (only time has passed), or what the shell knows beside: the Hour of the day, what
+was Learned of a point. Stages: point rule, supervision, zone, panel. The panel
 passed in is taken over and given back changed (see `panel`); nothing else is touched. `wake_at` is when the fold wants
 to be called again though nothing comes in, or None; it always lies in the future.
 """
 
 from heapq import heappop
+from typing import Any
 
-from edge.core import conditions, operate, supervision, zone
+from edge.core import conditions, operate, readings, supervision, troubles, zone
 from edge.core.panel import Panel, Point, Task, meaning
-from edge.core.values import LATCHING, Act, Class, Level, Reading, Tick, Transition, Unknown
+from edge.core.values import LATCHING, Act, Class, Hour, Input, Learned, Level, Reading, Transition, Unknown
 
 _WEIGHT = {Level.NORMAL: 0, Level.FAULT: 1, Level.EARLY: 2, Level.ALARM: 3}
 """What unknown holds on to: the end of a fault may be a raise, the end of an alarm never is."""
@@ -19,7 +21,7 @@ NOTHING: tuple[Transition, ...] = ()
 Folded = tuple[Panel, tuple[Transition, ...], int | None]
 
 
-def fold(panel: Panel, item: Reading | Act | Tick, now_ms: int) -> Folded:
+def fold(panel: Panel, item: Input, now_ms: int) -> Folded:
     """The panel after one input, what has changed for people, and when time alone will change more.
 
     A reading of a point that the plan does not have changes nothing. Time never runs backwards: an earlier `now_ms`
@@ -38,9 +40,11 @@ def fold(panel: Panel, item: Reading | Act | Tick, now_ms: int) -> Folded:
             if item.value is not None:
                 _take_value(panel, point, item.value, now_ms)
             else:
-                _take_unknown(point, item)
+                _take_unknown(panel, point, item.unknown)
     elif type(item) is Act:
         operate.operate(panel, item)
+    elif type(item) is Hour or type(item) is Learned:
+        readings.attune(panel, item)
     wake_at = deadlines[0][0] if deadlines else None
     if not panel.out:
         return panel, NOTHING, wake_at
@@ -51,6 +55,9 @@ def fold(panel: Panel, item: Reading | Act | Tick, now_ms: int) -> Folded:
 def _take_value(panel: Panel, point: Point, value: int, now_ms: int) -> None:
     # The order matters three times: a rule that fails leaves its point unstamped, so that it becomes a fault; what is
     # decided below sees a fresh point; and an alarm is never behind the end of a fault.
+    if point.has_more and (refused := readings.admit(panel, point, value)) is not None:
+        _take_unknown(panel, point, refused)
+        return
     state = point.step(point.rule, point.state, value, now_ms)
     point.value, point.unknown = value, None
     point.heard_ms = point.unit.heard_ms = point.bus.heard_ms = now_ms
@@ -62,19 +69,20 @@ def _take_value(panel: Panel, point: Point, value: int, now_ms: int) -> None:
         operate.try_reset(panel, point.plan.code)
 
 
-def _take_unknown(point: Point, item: Reading) -> None:
-    point.unknown = item.unknown or Unknown.NOT_POLLED
+def _take_unknown(panel: Panel, point: Point, why: Unknown | None) -> None:
+    point.unknown = why or Unknown.NOT_POLLED
     point.is_clean = False
+    supervision.after_unknown(panel, point)
 
 
-def _take_state(panel: Panel, point: Point, state: object) -> None:
-    before, was = point.state.level, meaning(point)
+def _take_state(panel: Panel, point: Point, state: Any) -> None:
+    before, was = point.state, meaning(point)
     point.state = state
-    due_ms = point.state.due_ms
+    due_ms = state.due_ms
     # A later deadline is not worth the heap: the earlier one finds out that it was put off.
     if due_ms is not None and due_ms < panel.due.get((Task.RULE, point.plan.code), due_ms + 1):
         panel.call_at(due_ms, Task.RULE, point.plan.code)
-    if point.state.level is not before:
+    if state.level is not before.level or (point.has_words and state.word != before.word):
         _change_level(panel, point, was)
 
 
@@ -93,7 +101,8 @@ def _change_level(panel: Panel, point: Point, was: Class | None) -> None:
 
 def _is_latched(panel: Panel, point: Point, below: Class) -> bool:
     """Whether an alarm of the point is latched, so that its early warning would only say less."""
-    return below is point.plan.early and (point.plan.condition, point.plan.code) in panel.conditions
+    alarm = point.plan.condition
+    return below is point.plan.early and alarm in LATCHING and (alarm, point.plan.code) in panel.conditions
 
 
 def _leave(panel: Panel, point: Point, was: Class) -> None:
@@ -152,4 +161,6 @@ _TASKS = {
     Task.RESET_SUPPLY: operate.after_supply,
     Task.RESET_END: operate.after_reset,
     Task.REMIND: conditions.remind,
+    Task.REST: troubles.after_rest,
+    Task.STUCK: troubles.after_standstill,
 }

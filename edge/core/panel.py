@@ -13,7 +13,7 @@ from heapq import heapify, heappush
 from typing import Any
 
 from edge.core.plan import Plan, PointPlan, Rule, ZonePlan
-from edge.core.rules import contact, heat, loop, threshold
+from edge.core.rules import contact, heat, leakage, loop, measure, pressure, threshold
 from edge.core.values import Class, Level, Transition, Unknown
 
 RULES: dict[type[Rule], Any] = {
@@ -21,8 +21,18 @@ RULES: dict[type[Rule], Any] = {
     threshold.ThresholdRule: threshold,
     heat.HeatRule: heat,
     loop.LoopRule: loop,
+    pressure.PressureRule: pressure,
+    leakage.LeakageRule: leakage,
+    measure.MeasureRule: measure,
 }
-"""The module of each rule: its `initial()` and `step(rule, state, value, now_ms)`."""
+"""The module of each rule: its `initial()` and `step(rule, state, value, now_ms)`.
+
+A state has its `level`, the `due_ms` at which time alone may change it, and, where the level does not say what is
+wrong, a `word` that does. A module may also have: `refuses(rule, value)`, why a reading is none; `beside(rule, state,
+value, now_ms)`, what the point named in `rule.beside` reads; `at_hour(rule, state, hour)` and `learned(rule, state,
+usual)`; `remember(state, now_ms)` and `recall(saved, now_ms, off_ms)` for what has to outlive a restart; `says(rule,
+state, now_ms)`, what it can tell people.
+"""
 
 
 SWEEP_FROM = 64
@@ -40,6 +50,8 @@ class Task(IntEnum):
     RESET_SUPPLY = 5
     RESET_END = 6
     REMIND = 7
+    REST = 8
+    STUCK = 9
 
 
 class Group:
@@ -58,20 +70,24 @@ class Group:
 class Point:
     """A point's running state. `is_clean` is the fast path's promise: heard, not unknown, nothing above it down.
 
-    `heard_ms` is the last good reading, or the start before the first one (`is_heard`).
+    `heard_ms` is the last good reading, or the start before the first one (`is_heard`). `has_more` says that a reading
+    has to pass `readings.admit` first: a rule that refuses some, a value that must move, points that are told of it.
+    `broken_ms` is since when the device itself says that its sensor is broken; `troubles` what else is wrong with the
+    point (`troubles`), for as long as it is.
     """
 
     __slots__ = (
-        "bus", "heard_ms", "is_clean", "is_heard", "is_restored", "plan", "rule", "state", "step", "unit",
-        "unknown", "value",
+        "broken_ms", "bus", "followers", "has_more", "has_words", "heard_ms", "is_clean", "is_heard", "is_restored",
+        "module", "moved_ms", "plan", "rule", "state", "step", "troubles", "unit", "unknown", "value",
     )  # fmt: skip
 
     def __init__(self, plan: PointPlan, bus: Group, unit: Group, now_ms: int) -> None:
-        rules = RULES[type(plan.rule)]
+        self.module = RULES[type(plan.rule)]
         self.plan = plan
         self.rule = plan.rule
-        self.step: Callable[[Any, Any, int | None, int], Any] = rules.step
-        self.state = rules.initial()
+        self.step: Callable[[Any, Any, int | None, int], Any] = self.module.step
+        self.state = self.module.initial()
+        self.has_words = hasattr(self.state, "word")
         self.bus = bus
         self.unit = unit
         self.value: int | None = None
@@ -80,11 +96,17 @@ class Point:
         self.is_clean = False
         self.is_restored = False
         self.heard_ms = now_ms
+        self.broken_ms: int | None = None
+        self.moved_ms = now_ms
+        self.troubles: set[str] = set()
+        self.followers: list[Point] = []
+        self.has_more = plan.stuck_after_ms is not None or hasattr(self.module, "refuses")
 
 
 @dataclass(slots=True)
 class Condition:
-    """Something that is so until it is cleared: an alarm, a warning, a fault."""
+    """Something that is so until it is cleared: an alarm, a warning, a fault. `word` says more of it than its class
+    does; one that `is_flapping` is held when it goes, until it has been gone for a while."""
 
     condition: Class
     subject: str
@@ -96,6 +118,8 @@ class Condition:
     is_silenced: bool = False
     is_resetting: bool = False
     is_restored: bool = False
+    word: str = ""
+    is_flapping: bool = False
 
 
 class Zone:
@@ -132,11 +156,20 @@ class Panel:
         self.lamps: dict[str, list[Point]] = {}
         self.reset: Reset | None = None
         self.fire_order = 0
+        self.raises: dict[tuple[Class, str], list[int]] = {}
         self.due: dict[tuple[Task, str], int] = {}
         self.deadlines: list[tuple[int, Task, str]] = []
         self.out: list[Transition] = []
         for point in plan.points:
             self._add(point, now_ms)
+        for added in self.points.values():
+            self._follow(added)
+
+    def _follow(self, point: Point) -> None:
+        named = self.points.get(getattr(point.rule, "beside", ""))
+        if named is not None and named is not point:
+            named.followers.append(point)
+            named.has_more = True
 
     def _add(self, plan: PointPlan, now_ms: int) -> None:
         bus = self._group(plan.bus or plan.code, now_ms)

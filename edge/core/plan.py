@@ -4,11 +4,14 @@ from dataclasses import dataclass
 
 from edge.core.rules.contact import ContactRule
 from edge.core.rules.heat import HeatRule
+from edge.core.rules.leakage import LeakageRule
 from edge.core.rules.loop import LoopRule
+from edge.core.rules.measure import MeasureRule
+from edge.core.rules.pressure import PressureRule
 from edge.core.rules.threshold import ThresholdRule
 from edge.core.values import Class, Operation
 
-Rule = ContactRule | ThresholdRule | HeatRule | LoopRule
+Rule = ContactRule | ThresholdRule | HeatRule | LoopRule | PressureRule | LeakageRule | MeasureRule
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +22,8 @@ class PointPlan:
     `bus` and `unit` name what dies with it; `unit` is "" where the bus has no units. `fault_after_ms` is how long it
     may be without a good reading (None: not supervised, for the gateway's own points). A point that `confirms` (a call
     point) confirms its zone at once. A point with an `operation` is a button: its alarm level is that act, by `place`.
-    `lamp` names the lamp that is lit while the point is known to be well (supply, link).
+    `lamp` names the lamp that is lit while the point is known to be well (supply, link). A value that has not moved at
+    all for `stuck_after_ms` is a fault (None: it may stand still).
     """
 
     code: str
@@ -34,6 +38,7 @@ class PointPlan:
     confirms: bool = False
     operation: Operation | None = None
     lamp: str = ""
+    stuck_after_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +57,16 @@ class ZonePlan:
 @dataclass(frozen=True, slots=True)
 class Plan:
     """A home's points and zones. `reset_within_ms`: when a reset gives up and what is still there sounds again
-    (EN 54-2 asks for 20 s). `fault_reminder_ms`: an acknowledged fault that still stands sounds again after this."""
+    (EN 54-2 asks for 20 s). `fault_reminder_ms`: an acknowledged fault that still stands sounds again after this.
+
+    What is raised `flap_count` times within `flap_within_ms` flaps: it is held until it has been gone for
+    `flap_rest_ms`.
+    """
 
     points: tuple[PointPlan, ...]
     zones: tuple[ZonePlan, ...]
     reset_within_ms: int = 15_000
     fault_reminder_ms: int = 86_400_000
+    flap_count: int = 5
+    flap_within_ms: int = 600_000
+    flap_rest_ms: int = 600_000

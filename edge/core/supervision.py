@@ -6,11 +6,16 @@ so that nothing is ever silent for long without a fault that says so.
 """
 
 from edge.core.conditions import clear_condition, raise_condition
+from edge.core.flapping import FLAPPING
 from edge.core.panel import Group, Panel, Point, Task, foreseen, meaning
 from edge.core.values import Class, Unknown
 
 SETTLE_MS = 5_000
 """How much later a sibling's last good reading may be for both to have died of one cause: more than a poll cycle."""
+
+STATED = frozenset({Unknown.SENSOR_BROKEN, Unknown.OUT_OF_RANGE})
+STATED_MS = 60_000
+"""How long a device may say that its sensor is broken: that is an answer, and does not wait for a silence of hours."""
 
 RESTORED_MS = 10_000
 """How long after a restart a point's readings must be good before what was restored for it is taken as gone."""
@@ -29,9 +34,25 @@ def after_silence(panel: Panel, code: str) -> None:
         _blame(panel, point)
 
 
+def after_unknown(panel: Panel, point: Point) -> None:
+    """A reading without a value has come, and why: from the first one on that says the sensor is broken, time runs."""
+    if point.unknown not in STATED or point.broken_ms is not None or point.plan.fault_after_ms is None:
+        return
+    point.broken_ms = panel.now_ms
+    due_ms = panel.now_ms + STATED_MS
+    if panel.due.get((Task.STALE, point.plan.code), due_ms) > due_ms:
+        panel.call_at(due_ms, Task.STALE, point.plan.code)
+
+
 def _is_silent(panel: Panel, point: Point) -> bool:
     fault_after_ms = point.plan.fault_after_ms
-    return fault_after_ms is not None and point.heard_ms + fault_after_ms <= panel.now_ms
+    if fault_after_ms is None:
+        return False
+    return point.heard_ms + fault_after_ms <= panel.now_ms or _is_broken(panel, point)
+
+
+def _is_broken(panel: Panel, point: Point) -> bool:
+    return point.broken_ms is not None and point.broken_ms + STATED_MS <= panel.now_ms
 
 
 def _is_covered(point: Point) -> bool:
@@ -39,6 +60,9 @@ def _is_covered(point: Point) -> bool:
 
 
 def _blame(panel: Panel, point: Point) -> None:
+    if _is_broken(panel, point):
+        raise_condition(panel, Class.FAULT, point.plan.code, point.plan.zone, unknown=point.unknown)
+        return
     wait_until_ms = point.heard_ms + (point.plan.fault_after_ms or 0) + SETTLE_MS
     for group in _suspects(point):
         group_due_ms = group.heard_ms + group.fault_after_ms
@@ -70,7 +94,8 @@ def _group_down(panel: Panel, group: Group, point: Point) -> None:
 
 def after_good_reading(panel: Panel, point: Point) -> None:
     """The slow path of a good reading: the point was not clean, so faults may end."""
-    _end_own_fault(panel, point)
+    point.broken_ms = None
+    end_own_fault(panel, point)
     if point.plan.operation is not None and not point.is_heard:
         # The first observation is no edge: a button found pressed was pressed before, and nobody asks for it now.
         point.state = foreseen(point)
@@ -84,9 +109,12 @@ def after_good_reading(panel: Panel, point: Point) -> None:
         panel.call_at(panel.now_ms + RESTORED_MS, Task.SETTLE, point.plan.code)
 
 
-def _end_own_fault(panel: Panel, point: Point) -> None:
+def end_own_fault(panel: Panel, point: Point) -> None:
+    """Let the fault of a point that has been heard go, unless something else is wrong with it."""
     fault = panel.conditions.get((Class.FAULT, point.plan.code))
-    if fault is not None and not fault.is_restored and meaning(point) is not Class.FAULT:
+    if fault is None or fault.is_restored or meaning(point) is Class.FAULT:
+        return
+    if not point.troubles - ({FLAPPING} if fault.is_flapping else set()):
         clear_condition(panel, Class.FAULT, point.plan.code)
 
 

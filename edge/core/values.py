@@ -95,11 +95,28 @@ class Tick(NamedTuple):
 TICK = Tick()
 
 
+class Hour(NamedTuple):
+    """The hour of the day where the home is, 0 to 23, from the shell's clock; None while that cannot be trusted."""
+
+    hour: int | None
+
+
+class Learned(NamedTuple):
+    """What a point has been used to in each hour of the day, as 24 limits in its scaled unit. It only ever tightens."""
+
+    point: str
+    usual: tuple[int, ...]
+
+
+Input = Reading | Act | Tick | Hour | Learned
+
+
 @dataclass(frozen=True, slots=True)
 class Transition:
     """One change of the panel, as people are told it and as the journal keeps it.
 
     `subject` is the code of a point, of a unit (`source/unit`) or of a bus (`source`), or "" for a zone or the panel.
+    `why` of a raise is the word of its rule where there is one ("low", "removed"), of an act the person's reason.
     `order` counts a home's fire points in the order they came: 1 is the first-up (首警); 0 where it means nothing.
     """
 

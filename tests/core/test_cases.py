@@ -2,10 +2,12 @@
 
 A case plays in the home of `home.toml`, or in one with `only` some of its points. A step is a moment. What it gives:
 `read` (a value, or the reason why there is none), `keep` (the same, or a list of them in turn, read every second from
-then on or as `every` says), `stop`, `act`, `restart`. What it wants: `expect`, all transitions of that moment in their
-order and no others, and the signals `sound`, `lamps`, `sirens`, `fire`, `supply_cut` after it. Between two steps
-nothing may happen. A transition is written "raise fire smoke-203"; of "#1" (its order), "=250" (its value), "timeout"
-(its unknown), "in f2" (its zone) and "by 李护士" only what is given is compared.
+then on or as `every` says), `drift` (a value that moves steadily from there), `stop`, `act`, `hour` (of the day, or
+"unknown" while no clock is trusted), `learned` (what a point is used to, for each hour), `restart`. What it wants:
+`expect`, all transitions of that moment in their order and no others, and the signals `sound`, `lamps`, `sirens`,
+`fire`, `supply_cut` after it. Between two steps nothing may happen. A transition is written "raise fire smoke-203"; of
+"#1" (its order), "=250" (its value), "timeout" (its unknown), "low" (its word), "in f2" (its zone) and "by 李护士" only
+what is given is compared.
 """
 
 import tomllib
@@ -14,11 +16,11 @@ from typing import Any
 import pytest
 
 from edge.core.signals import signals
-from edge.core.values import Act, Operation, Transition
+from edge.core.values import Act, Hour, Learned, Operation, Transition
 from tests.core.timeline import CASES, Timeline, home, ms, reading
 
 _CASE = {"says", "supervised", "only", "steps"}
-_GIVEN = {"at", "read", "keep", "every", "stop", "act", "restart"}
+_GIVEN = {"at", "read", "keep", "drift", "every", "stop", "act", "hour", "learned", "restart"}
 _WANTED = {"expect", "sound", "lamps", "sirens", "fire", "supply_cut"}
 
 
@@ -52,11 +54,17 @@ def _let_pass(timeline: Timeline, at_ms: int) -> None:
 def _give(timeline: Timeline, step: dict[str, Any]) -> None:
     if "restart" in step:
         asked = step["restart"]
-        timeline.restart(tuple(asked.get("without", ())), asked.get("moved"))
+        timeline.restart(tuple(asked.get("without", ())), asked.get("moved"), ms(asked.get("off", "0s")))
+    if "hour" in step:
+        timeline.take(Hour(None if step["hour"] == "unknown" else step["hour"]))
+    for code, usual in step.get("learned", {}).items():
+        timeline.take(Learned(code, tuple(usual)))
     for code in step.get("stop", ()):
         timeline.stop(code)
     for code, value in step.get("keep", {}).items():
         timeline.keep(code, value, ms(step.get("every", "1s")))
+    for code, moving in step.get("drift", {}).items():
+        timeline.drift(code, moving["from"], moving["per_day"], ms(step.get("every", "1s")))
     for code, value in step.get("read", {}).items():
         timeline.take(reading(code, value))
     if "act" in step:
@@ -85,7 +93,7 @@ def _is(item: Transition, wanted: str) -> bool:
 
 def _parts(item: Transition) -> list[str]:
     parts = [str(item.condition or ""), item.subject, f"in:{item.zone}", f"#{item.order}", f"by:{item.who}"]
-    return [*parts, f"={item.value}", str(item.unknown or "")]
+    return [*parts, f"={item.value}", str(item.unknown or ""), item.why]
 
 
 def _written(item: Transition) -> str:

@@ -15,7 +15,7 @@ from edge.core.rules.threshold import ThresholdRule
 from edge.core.signals import signals
 from edge.core.snapshot import restore, snapshot
 from edge.core.supervision import SETTLE_MS
-from edge.core.values import LATCHING, TICK, Act, Class, Kind, Level, Reading, Tick, Transition, Unknown
+from edge.core.values import LATCHING, TICK, Class, Input, Kind, Level, Reading, Transition, Unknown
 from tests.core.courses import BOUND, CODES, Course, courses, items, plans, play, standing
 from tests.core.timeline import Timeline
 
@@ -79,10 +79,10 @@ def test_what_latches_ends_only_by_a_named_persons_reset(plan: Plan, course: Cou
 def test_a_recorded_log_replays_identically_and_extra_ticks_change_nothing(
     plan: Plan, course: Course, ticks: list[int]
 ) -> None:
-    log: list[tuple[int, Reading | Act | Tick]] = []
+    log: list[tuple[int, Input]] = []
 
     class Recorded(Timeline):
-        def take(self, item: Reading | Act | Tick) -> None:
+        def take(self, item: Input) -> None:
             log.append((self.now_ms, item))
             super().take(item)
 

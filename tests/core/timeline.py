@@ -7,7 +7,7 @@ import json
 import tomllib
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
-from itertools import cycle
+from itertools import count, cycle
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,13 @@ from edge.core.panel import new_panel
 from edge.core.plan import Plan, PointPlan, Rule, ZonePlan
 from edge.core.rules.contact import ContactRule
 from edge.core.rules.heat import HeatRule
+from edge.core.rules.leakage import LeakageRule
 from edge.core.rules.loop import LoopRule
+from edge.core.rules.measure import MeasureRule
+from edge.core.rules.pressure import PressureRule
 from edge.core.rules.threshold import ThresholdRule
 from edge.core.snapshot import restore, snapshot
-from edge.core.values import TICK, Act, Class, Operation, Reading, Tick, Transition, Unknown
+from edge.core.values import TICK, Class, Input, Operation, Reading, Transition, Unknown
 
 CASES = Path(__file__).parent / "cases"
 _RULES: dict[str, type[Rule]] = {
@@ -27,6 +30,9 @@ _RULES: dict[str, type[Rule]] = {
     "threshold": ThresholdRule,
     "loop": LoopRule,
     "heat": HeatRule,
+    "pressure": PressureRule,
+    "leakage": LeakageRule,
+    "measure": MeasureRule,
 }
 _UNITS_MS = {"ms": 1, "s": 1000, "min": 60_000, "h": 3_600_000, "d": 86_400_000}
 
@@ -55,9 +61,11 @@ def home(supervised: bool = True, only: Collection[str] = ()) -> Plan:
 
 def _rule(table: Mapping[str, Mapping[str, Any]]) -> Rule:
     ((kind, figures),) = table.items()
+    if kind == "leakage":
+        figures = {**figures, "limits": _rule({"threshold": figures["limits"]})}
     known = _RULES[kind].__dataclass_fields__
     made = {name if name in known else f"{name}_ms": value for name, value in figures.items()}
-    made = {name: ms(value) if isinstance(value, str) else value for name, value in made.items()}
+    made = {name: ms(value) if name.endswith("_ms") else value for name, value in made.items()}
     if kind == "threshold":
         made = {"early": None, "early_after_ms": 0, **made}
     return _RULES[kind](**made)
@@ -66,6 +74,7 @@ def _rule(table: Mapping[str, Mapping[str, Any]]) -> Rule:
 def _point(code: str, table: dict[str, Any], rules: Mapping[str, Rule], supervised: bool) -> PointPlan:
     fault_after = table.pop("fault_after", "60s")
     early, operation = table.pop("early", None), table.pop("operation", None)
+    stuck_after = table.pop("stuck_after", None)
     return PointPlan(
         code=code,
         place=code,
@@ -73,6 +82,7 @@ def _point(code: str, table: dict[str, Any], rules: Mapping[str, Rule], supervis
         condition=Class(table.pop("class")),
         early=Class(early) if early else None,
         operation=Operation(operation) if operation else None,
+        stuck_after_ms=ms(stuck_after) if stuck_after else None,
         fault_after_ms=ms(fault_after) if supervised and fault_after != "none" else None,
         **table,
     )
@@ -94,7 +104,7 @@ class Timeline:
         self._kept: dict[str, tuple[Iterator[int | str], int]] = {}
         self._next: dict[str, int] = {}
 
-    def take(self, item: Reading | Act | Tick) -> None:
+    def take(self, item: Input) -> None:
         """One input now."""
         self.panel, transitions, self.wake_at = fold(self.panel, item, self.now_ms)
         assert self.wake_at is None or self.wake_at > self.now_ms
@@ -103,6 +113,15 @@ class Timeline:
     def keep(self, code: str, values: int | str | list[int | str], every_ms: int) -> None:
         """Read this value again and again from now on, or these in turn."""
         self._kept[code] = (cycle(values if isinstance(values, list) else [values]), every_ms)
+        self._next[code] = self.now_ms
+
+    def drift(self, code: str, start: int, per_day: int, every_ms: int) -> None:
+        """Read a value that moves steadily from now on."""
+        began_ms = self.now_ms
+        self._kept[code] = (
+            (start + per_day * (self.now_ms - began_ms) // _UNITS_MS["d"] for _ in count()),
+            every_ms,
+        )
         self._next[code] = self.now_ms
 
     def stop(self, code: str) -> None:
@@ -127,14 +146,17 @@ class Timeline:
                 self._next[code] = self.now_ms + every_ms
                 self.take(reading(code, next(values)))
 
-    def restart(self, without: tuple[str, ...] = (), moved: Mapping[str, str] | None = None) -> None:
-        """An orderly stop and a start; points may have been removed or put into another zone meanwhile."""
+    def restart(
+        self, without: tuple[str, ...] = (), moved: Mapping[str, str] | None = None, off_ms: int = 0
+    ) -> None:
+        """An orderly stop and a start, `off_ms` later by a clock that is trusted; points may have been removed or put
+        into another zone meanwhile."""
         self.take(TICK)
         moved = moved or {}
         plan = self.panel.plan
         left = (point for point in plan.points if point.code not in without)
         plan = replace(plan, points=tuple(replace(point, zone=moved.get(point.code, point.zone)) for point in left))
         saved = json.loads(json.dumps(snapshot(self.panel)))
-        self.panel, restored = restore(plan, saved, self.now_ms)
+        self.panel, restored = restore(plan, saved, self.now_ms, off_ms)
         self.noted.extend(restored)
         self.take(TICK)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge import config
-from edge.core.rules.threshold import ThresholdRule
+from edge.core.rules.leakage import LeakageRule
 from edge.own_points import DISK_POINT, JOURNAL_POINT, LINK_POINT
 from edge.schema import ConfigError
 from tests.support import ROOT
@@ -72,8 +72,8 @@ def test_a_configuration_without_a_mistake_has_everything_it_names() -> None:
     assert [point.code for point in setup.plan.points if point.operation] == ["button-silence"]
     leak = next(point for point in setup.plan.points if point.code == "leak-k")
     assert (leak.bus, leak.unit, leak.zone) == ("meters", "meters/1", "f2")
-    assert isinstance(leak.rule, ThresholdRule)
-    assert (leak.rule.early, leak.rule.alarm, leak.rule.alarm_after_ms) == (200, 300, 8000)
+    assert isinstance(leak.rule, LeakageRule)
+    assert (leak.rule.limits.early, leak.rule.limits.alarm, leak.rule.limits.alarm_after_ms) == (200, 300, 8000)
 
 
 def test_the_example_is_without_a_mistake_and_has_the_wiring_plans_points() -> None:

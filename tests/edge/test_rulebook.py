@@ -6,10 +6,13 @@ import pytest
 
 from edge.core.rules.contact import ContactRule
 from edge.core.rules.heat import HeatRule
+from edge.core.rules.leakage import LeakageRule
 from edge.core.rules.loop import LoopRule
+from edge.core.rules.pressure import PressureRule
 from edge.core.rules.threshold import ThresholdRule
 from edge.core.values import Class
-from edge.rulebook import BLIND_MS, Rulebook, core_rule, load_rulebook, merged, profile_ids, scaled
+from edge.core_rules import scaled
+from edge.rulebook import BLIND_MS, Rulebook, core_rule, load_rulebook, merged, profile_ids
 from edge.schema import ConfigError, Mistakes
 
 SHIPPED = "cn-2026"
@@ -19,6 +22,8 @@ UNITS = {
     "pressure": ("MPa", -3),
     "loop": ("V", -3),
     "heat": ("°C", -3),
+    "load": ("A", -2),
+    "room_temperature": ("°C", -3),
 }
 
 
@@ -55,13 +60,13 @@ def test_no_fire_electrical_or_loop_point_is_blind_for_longer_than_promised(name
 def test_the_shipped_profile_decides_within_the_times_of_the_standards() -> None:
     book = load_rulebook(SHIPPED)
     leakage, cable, pressure = (rule_of(book, kind) for kind in ("leakage", "cable_temperature", "pressure"))
-    assert (
-        isinstance(leakage, ThresholdRule) and isinstance(cable, ThresholdRule) and isinstance(pressure, ThresholdRule)
-    )
-    assert leakage.alarm is not None and 300 <= leakage.alarm <= 500, "GB 50116 9.2.3"
-    assert leakage.alarm_after_ms < 30_000, "GB 50166 4.8"
+    assert isinstance(leakage, LeakageRule) and isinstance(cable, ThresholdRule) and isinstance(pressure, PressureRule)
+    limits = leakage.limits
+    assert limits.alarm is not None and 300 <= limits.alarm <= 500, "GB 50116 9.2.3"
+    assert limits.alarm_after_ms < 30_000, "GB 50166 4.8"
     assert cable.alarm_after_ms < 40_000, "GB 50166 4.8"
-    assert (cable.alarm, pressure.alarm, pressure.below) == (70_000, 1000, True)
+    assert (cable.alarm, pressure.low, pressure.high, pressure.day_ms) == (70_000, 1000, 1400, 86_400_000)
+    assert (pressure.lowest, pressure.highest) == (-50, 1900)
     smoke, call, loop, heat = (rule_of(book, kind) for kind in ("smoke", "call_point", "loop", "heat"))
     assert isinstance(smoke, ContactRule) and smoke.on_ms <= 1000
     assert isinstance(call, ContactRule) and call.on_ms <= 500
@@ -73,14 +78,14 @@ def test_the_demonstrations_profile_is_quicker_and_otherwise_the_shipped_one() -
     shipped, demo = load_rulebook(SHIPPED), load_rulebook("demo")
     assert list(demo.tables) == list(shipped.tables)
     assert rule_of(demo, "smoke") == rule_of(shipped, "smoke")
-    quick, slow = rule_of(demo, "leakage"), rule_of(shipped, "leakage")
+    quick, slow = rule_of(demo, "leakage").limits, rule_of(shipped, "leakage").limits
     assert (quick.early, quick.alarm, quick.hysteresis) == (slow.early, slow.alarm, slow.hysteresis)
     assert quick.alarm_after_ms < slow.alarm_after_ms
 
 
 def test_a_point_has_figures_of_its_own_over_the_profiles() -> None:
-    own = rule_of(load_rulebook(SHIPPED), "leakage", threshold={"alarm": 400, "early": 250.5})
-    shipped = rule_of(load_rulebook(SHIPPED), "leakage")
+    own = rule_of(load_rulebook(SHIPPED), "leakage", threshold={"alarm": 400, "early": 250.5}).limits
+    shipped = rule_of(load_rulebook(SHIPPED), "leakage").limits
     assert (own.early, own.alarm) == (250, 400)
     assert (own.hysteresis, own.alarm_after_ms) == (shipped.hysteresis, shipped.alarm_after_ms)
 

@@ -1,0 +1,45 @@
+"""Before the rule: what a reading is good for beside its own point, and what the shell knows beside the readings.
+
+Only points that need it come here (`Point.has_more`), so that the others are decided as fast as before.
+"""
+
+from edge.core.panel import Panel, Point, Task
+from edge.core.troubles import STUCK
+from edge.core.values import Hour, Learned, Unknown
+
+
+def admit(panel: Panel, point: Point, value: int) -> Unknown | None:
+    """Why the rule refuses a reading, or None where it may have it. What follows the point has been told of it then."""
+    refuses = getattr(point.module, "refuses", None)
+    refused: Unknown | None = refuses(point.rule, value) if refuses is not None else None
+    if refused is not None:
+        return refused
+    for follower in point.followers:
+        follower.state = follower.module.beside(follower.rule, follower.state, value, panel.now_ms)
+    if point.plan.stuck_after_ms is not None:
+        _watch_for_standstill(panel, point, value)
+    return None
+
+
+def _watch_for_standstill(panel: Panel, point: Point, value: int) -> None:
+    if value != point.value:
+        point.moved_ms = panel.now_ms
+        if STUCK in point.troubles:
+            point.troubles.discard(STUCK)
+            point.is_clean = False  # so that the good reading that this is ends the fault
+    elif point.unknown is not None:  # nobody saw whether it moved meanwhile
+        point.moved_ms += panel.now_ms - point.heard_ms
+    if (Task.STUCK, point.plan.code) not in panel.due and STUCK not in point.troubles:
+        panel.call_at(point.moved_ms + (point.plan.stuck_after_ms or 0), Task.STUCK, point.plan.code)
+
+
+def attune(panel: Panel, item: Hour | Learned) -> None:
+    """Tell the rules that judge by the hour of the day. What that changes is decided with their next reading."""
+    if isinstance(item, Learned):
+        point = panel.points.get(item.point)
+        if point is not None and hasattr(point.module, "learned"):
+            point.state = point.module.learned(point.rule, point.state, item.usual)
+        return
+    for point in panel.points.values():
+        if hasattr(point.module, "at_hour"):
+            point.state = point.module.at_hour(point.rule, point.state, item.hour)
