@@ -14,6 +14,8 @@ from collector import audit, view
 from collector.accounts import hash_password
 from collector.board import Board, fold_all
 from collector.clock import SYSTEM
+from collector.identity.authority import AuthorityError
+from collector.identity.commands import add_authority, add_bundle_options, add_enrolment, enrol_if_possible
 from collector.serve import CannotServe, locked, serve
 from collector.settings import SILENT_AFTER_MAX_MS, Broker, Settings, address, duration_ms, is_loopback
 from collector.store import StoreError, people
@@ -35,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         status: int = options.run(options)
-    except (Refused, CannotServe, people.Taken) as error:
+    except (Refused, CannotServe, AuthorityError, people.Taken) as error:
         print(f"shouwang-collector: {error}", file=sys.stderr)
         return EXIT_WRONG
     except StoreError as error:
@@ -55,9 +57,18 @@ def _serve(options: argparse.Namespace) -> int:
         data=options.data,
         host=options.host,
         port=options.port,
-        broker=Broker(host, port, options.mqtt_user, options.mqtt_password_file, options.mqtt_ca),
+        broker=Broker(
+            host,
+            port,
+            options.mqtt_user,
+            options.mqtt_password_file,
+            options.mqtt_ca,
+            options.mqtt_cert,
+            options.mqtt_key,
+        ),
         embedded_broker=options.embedded_broker,
         open_read=options.open_read,
+        tls=tuple(options.tls) if options.tls else None,
         silent_after_ms=options.silent_after,
     )
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
@@ -92,7 +103,7 @@ def _home(options: argparse.Namespace) -> int:
     if not options.name.strip():
         raise Refused("expected the home's name, got none")
     _write(options.data, lambda intake: people.name_home(intake, options.code, options.name.strip()))
-    return 0
+    return enrol_if_possible(options)
 
 
 def _verify(options: argparse.Namespace) -> int:
@@ -180,7 +191,8 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_serve(commands.add_parser("serve", help="serve the board, the API and the acknowledgements"))
     _add_user(commands.add_parser("user", help="personal accounts for the board"))
-    _add_home(commands.add_parser("home", help="the register of homes"))
+    _add_home(commands.add_parser("home", help="the register of homes, and their gateways' enrolment"))
+    add_authority(commands.add_parser("authority", help="the district's certificate authority"))
     verify = commands.add_parser("verify", help="check every hash, chain and number in the store; 1 if any is wrong")
     rebuild = commands.add_parser("rebuild", help="count positions anew and print the board as folded from the store")
     _add_silent_after(rebuild)
@@ -196,12 +208,17 @@ def _add_serve(command: argparse.ArgumentParser) -> None:
     command.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     command.add_argument("--port", type=_port, default=8000, help="port; 0 takes a free one (default: %(default)s)")
     command.add_argument(
+        "--tls", nargs=2, type=Path, metavar=("CERT", "KEY"), help="speak https, where no proxy stands before it"
+    )
+    command.add_argument(
         "--mqtt", type=_typed(address), default=("127.0.0.1", 1883), metavar="HOST:PORT",
         help="the broker (default: 127.0.0.1:1883)",
     )  # fmt: skip
     command.add_argument("--mqtt-user", default="", metavar="NAME", help="user name at the broker")
     command.add_argument("--mqtt-password-file", type=Path, metavar="FILE", help="the broker's password, first line")
     command.add_argument("--mqtt-ca", type=Path, metavar="FILE", help="speak TLS; trust this certificate authority")
+    command.add_argument("--mqtt-cert", type=Path, metavar="FILE", help="the collector's own certificate")
+    command.add_argument("--mqtt-key", type=Path, metavar="FILE", help="and its key, readable by its owner only")
     command.add_argument(
         "--embedded-broker", action="store_true", help="be the broker too, at --mqtt, where mosquitto is not installed"
     )
@@ -230,12 +247,14 @@ def _add_user(command: argparse.ArgumentParser) -> None:
 
 def _add_home(command: argparse.ArgumentParser) -> None:
     acts = command.add_subparsers(dest="act", required=True, metavar="ACT")
-    add = acts.add_parser("add", help="register a home, or give it another name")
+    add = acts.add_parser("add", help="register a home, or give it another name, and make its enrolment bundle")
     add.add_argument("code", metavar="CODE", help="as in its gateways' topics; never changes")
     add.add_argument("name", metavar="NAME", help="as people call it")
+    add_bundle_options(add)
     for part in (add, acts.add_parser("list", help="print code and name of every registered home")):
-        _add_data(part)
         part.set_defaults(run=_home)
+    for part in (*acts.choices.values(), *add_enrolment(acts)):
+        _add_data(part)
 
 
 def _add_data(command: argparse.ArgumentParser) -> None:

@@ -9,9 +9,11 @@ import itertools
 import logging
 import secrets
 import socket
+import ssl
 import threading
 from collections import Counter, OrderedDict
 from collections.abc import Callable
+from pathlib import Path
 
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
@@ -20,7 +22,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from collector.clock import Clock
 from collector.records import AckDue, Delivery, Receipt
-from collector.settings import Broker
+from collector.settings import Broker, check_secret
 from device import wire
 
 KEEPALIVE_S = 15
@@ -58,7 +60,7 @@ class Ingest:
             password = self._broker.password_file.read_text(encoding="utf-8").strip()
             self._client.username_pw_set(self._broker.user, password)
         if self._broker.ca is not None:
-            self._client.tls_set(ca_certs=str(self._broker.ca))
+            self._client.tls_set_context(_tls(self._broker.ca, self._broker.cert, self._broker.key))
         self._client.reconnect_delay_set(RECONNECT_MIN_S, RECONNECT_MAX_S)
         self._client.connect_async(self._broker.host, self._broker.port, KEEPALIVE_S)
         self._client.loop_start()
@@ -172,6 +174,16 @@ def _send_at_once(client: mqtt.Client, userdata: object, sock: object) -> None:
     """Nagle's algorithm would hold an acknowledgement back for 40 ms, until the broker has confirmed the one before."""
     if isinstance(sock, socket.socket) and sock.family != socket.AF_UNIX:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
+def _tls(authority: Path, certificate: Path | None, key: Path | None) -> ssl.SSLContext:
+    """Raises OSError where a file cannot be used, or the key can be read by others."""
+    context = ssl.create_default_context(cafile=authority)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if certificate is not None:
+        check_secret(key or certificate)
+        context.load_cert_chain(certificate, key)
+    return context
 
 
 def _topic_text(message: mqtt.MQTTMessage) -> str:

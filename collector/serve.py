@@ -6,10 +6,11 @@ import fcntl
 import logging
 import signal
 import socket
+import ssl
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from types import FrameType
-from typing import TextIO
+from typing import Any, TextIO
 
 import uvicorn
 
@@ -21,7 +22,7 @@ from collector.live import Live
 from collector.ownlog import OwnKind
 from collector.records import AckDue, Record
 from collector.routes import Services
-from collector.settings import Settings
+from collector.settings import Settings, check_secret
 from collector.store import schema
 from collector.store.reader import Reader
 from collector.store.writer import Writer
@@ -91,10 +92,25 @@ def _broker(settings: Settings) -> Iterator[None]:
         broker.stop()
 
 
+def _web_keys(settings: Settings) -> dict[str, Path]:
+    """What uvicorn wants to be told of certificate and key. Raises CannotServe."""
+    if settings.tls is None:
+        return {}
+    certificate, key = settings.tls
+    try:
+        check_secret(key)
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key)
+    except (OSError, ssl.SSLError) as error:  # as a sentence now, not as a traceback of the server's later
+        raise CannotServe(f"{certificate} and {key} cannot be used for https: {error}") from error
+    return {"ssl_certfile": certificate, "ssl_keyfile": key}
+
+
 async def _serve(settings: Settings, sock: socket.socket, say: Callable[[str], None]) -> None:
+    keys: Any = _web_keys(settings)
     async with running(settings, SYSTEM) as parts:
         config = uvicorn.Config(
             make_app(parts),
+            **keys,
             log_level="warning",
             access_log=False,
             lifespan="off",
@@ -102,7 +118,7 @@ async def _serve(settings: Settings, sock: socket.socket, say: Callable[[str], N
             server_header=False,
         )
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
-        address = f"http://{host}:{sock.getsockname()[1]}"
+        address = f"{'https' if keys else 'http'}://{host}:{sock.getsockname()[1]}"
         await _Server(config, parts.live.hub.close, lambda: say(f"listening on {address}")).serve([sock])
 
 

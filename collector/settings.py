@@ -12,18 +12,21 @@ SILENT_AFTER_MAX_MS = 100_000
 
 @dataclass(frozen=True, slots=True)
 class Broker:
-    """The MQTT broker to listen on. `ca` and a password file are for one beyond this machine."""
+    """The MQTT broker to listen on. `ca` and a password file, or `cert` and `key`, are for one beyond this machine."""
 
     host: str = "127.0.0.1"
     port: int = 1883
     user: str = ""
     password_file: Path | None = None
     ca: Path | None = None
+    cert: Path | None = None
+    key: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """`data` is the folder of the store. `open_read`: the board needs no login, on loopback only."""
+    """`data` is the folder of the store. `open_read`: the board needs no login, on loopback only. `tls` are certificate
+    and key of the web server, where no proxy stands before it."""
 
     data: Path
     host: str = "127.0.0.1"
@@ -31,6 +34,7 @@ class Settings:
     broker: Broker = Broker()
     embedded_broker: bool = False
     open_read: bool = False
+    tls: tuple[Path, Path] | None = None
     silent_after_ms: int = SILENT_AFTER_MS
     keep_readings_ms: int = 30 * 86_400_000
 
@@ -54,3 +58,9 @@ def address(text: str) -> tuple[str, int]:
 def is_loopback(host: str) -> bool:
     """Whether only this machine can reach the address."""
     return host in ("localhost", "::1") or host.startswith("127.")
+
+
+def check_secret(path: Path) -> None:
+    """PermissionError where others may read the file; OSError where it is not there."""
+    if path.stat().st_mode & 0o007:
+        raise PermissionError(f"{path}: must not be readable by others (chmod o-rwx)")

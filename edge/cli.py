@@ -14,9 +14,11 @@ from typing import Any
 
 from edge import config, locks, station
 from edge.core.values import Operation
+from edge.enrol import add_enrol
 from edge.own_points import is_reserved
 from edge.schema import ConfigError
 from edge.sources.backends import NotAllowed
+from edge.uplink.enrolment import BundleError
 
 DEFAULT_CONFIG = Path("/etc/shouwang/gateway.toml")
 WELL, FAILED, WRONG = 0, 1, 2
@@ -33,6 +35,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         for line in error.lines:
             print(line, file=sys.stderr)
         print(f"{_count(error.lines, 'mistake')}; nothing was started", file=sys.stderr)
+        return WRONG
+    except BundleError as error:
+        print(f"shouwang-edge: {error}; nothing was changed", file=sys.stderr)
         return WRONG
     except (station.StationError, locks.InUse, NotAllowed) as error:
         print(f"shouwang-edge: {error}", file=sys.stderr)
@@ -55,6 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     _command(commands, "check", "say everything that is wrong with the configuration, and start nothing", _check)
     status = _command(commands, "status", "what the running gateway sees and what stands", _status)
     status.add_argument("--json", action="store_true", help="the whole answer as one JSON object")
+    add_enrol(commands)
     for name, text in (
         ("ack", "acknowledge all that stands: a person has seen it"),
         ("silence", "stop the sound; the alarm stands, and anything new sounds again"),

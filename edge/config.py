@@ -147,7 +147,8 @@ class _Reader:
         outputs: tuple[OutputConfig, ...],
         config_hash: str,
     ) -> Setup:
-        own = [*own_points(), *(output_point(output) for output in outputs if output.has_feedback)]
+        watched = [output_point(output) for output in outputs if output.has_feedback]
+        own = [*own_points(has_certificate=uplink.cert is not None), *watched]
         zones = tuple(zone for zone in self.file.zone if zone is not None)
         made = Setup(
             home=home,

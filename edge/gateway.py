@@ -15,11 +15,14 @@ from edge.core.values import Act, Reading, Transition, Unknown
 from edge.engine import Engine, Shown
 from edge.journal import Journal
 from edge.journal.database import Snapshot
-from edge.own_points import DISK_POINT, JOURNAL_POINT, LINK_POINT
+from edge.own_points import CERTIFICATE_POINT, DISK_POINT, JOURNAL_POINT, LINK_POINT
 from edge.report import Identity, PanelReport, compose_state
 from edge.uplink import Home, Uplink
 
 log = logging.getLogger("shouwang.gateway")
+
+RENEW_WITHIN_MS = 30 * 86_400_000
+"""A month is time enough for somebody to carry a new certificate to the home."""
 
 
 class Gateway:
@@ -65,6 +68,7 @@ class Gateway:
         self.engine.take(
             [
                 self._link_now(),
+                self._certificate_now(),
                 Reading(DISK_POINT, int(self.journal.is_disk_faulty)),
                 Reading(JOURNAL_POINT, int(self.journal.recovered_from is not None)),
             ]
@@ -111,6 +115,13 @@ class Gateway:
         if not self.setup.uplink.enabled or (heard_ms is None and not is_late):
             return Reading(LINK_POINT, None, Unknown.NOT_POLLED)
         return Reading(LINK_POINT, int(is_late))
+
+    def _certificate_now(self) -> Reading:
+        """1 when the certificate ends within a month; without one, or without a clock to tell, nobody knows."""
+        ends_ms = self.uplink.certificate_ends_ms
+        if ends_ms is None or not self.clock.clock_ok():
+            return Reading(CERTIFICATE_POINT, None, Unknown.NOT_POLLED)
+        return Reading(CERTIFICATE_POINT, int(ends_ms - self.clock.wall_ms() < RENEW_WITHIN_MS))
 
     def _publish(self, report: PanelReport) -> None:
         self.report = report

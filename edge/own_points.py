@@ -12,6 +12,8 @@ DISK_POINT = "gw-disk"
 """The journal's disk refuses or does not answer."""
 JOURNAL_POINT = "gw-journal"
 """The journal was found damaged and begun anew; stands until the agent is started again, so that a person sees it."""
+CERTIFICATE_POINT = "gw-cert"
+"""The gateway's certificate ends soon; after that the collector hears nothing from this home."""
 OUTPUT_PREFIX = "out-"
 """Before the name of an output that says how it is: it is not as it should be."""
 
@@ -23,10 +25,12 @@ def is_reserved(code: str) -> bool:
     return code.startswith(("gw-", OUTPUT_PREFIX))
 
 
-def own_points() -> list[PointPlan]:
+def own_points(has_certificate: bool = False) -> list[PointPlan]:
     """What can go wrong with the gateway itself; fed by the agent, so not supervised as a sensor is."""
     at_once = ContactRule(on_ms=0, off_ms=0)
+    certificate = PointPlan(CERTIFICATE_POINT, "", CERTIFICATE_POINT, at_once, Class.FAULT, fault_after_ms=None)
     return [
+        *([certificate] if has_certificate else []),
         PointPlan(LINK_POINT, "", LINK_POINT, at_once, Class.FAULT, fault_after_ms=None, lamp="lamp_link"),
         PointPlan(DISK_POINT, "", DISK_POINT, at_once, Class.FAULT, fault_after_ms=None),
         PointPlan(JOURNAL_POINT, "", JOURNAL_POINT, at_once, Class.FAULT, fault_after_ms=None),

@@ -35,6 +35,7 @@ class Shared:
         self.counters = Counters()
         self.heard_ms: int | None = None
         self.is_connected = False
+        self.certificate_ends_ms: int | None = None
         self.complaint = ""
 
     def complain(self, text: str) -> None:

@@ -54,6 +54,11 @@ class Uplink:
             self._worker.say_state()
 
     @property
+    def certificate_ends_ms(self) -> int | None:
+        """When (Unix time) the gateway's certificate ends; None without one, or where it cannot be read."""
+        return self._shared.certificate_ends_ms
+
+    @property
     def is_connected(self) -> bool:
         """Whether a broker listens; the collector may still be gone."""
         return self._shared.is_connected

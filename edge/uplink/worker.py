@@ -11,6 +11,7 @@ from device import wire
 from edge.clock import Clock
 from edge.journal import Journal
 from edge.uplink.config import UplinkConfig
+from edge.uplink.enrolment import Certificate
 from edge.uplink.link import Incoming, Link
 from edge.uplink.sender import Sender
 from edge.uplink.shared import Shared
@@ -48,6 +49,7 @@ class Worker:
     def __init__(self, config: UplinkConfig, home: Home, journal: Journal, clock: Clock, shared: Shared) -> None:
         self._config, self._home, self._journal, self._clock, self._shared = config, home, journal, clock, shared
         self._sender = Sender(journal, shared.counters)
+        self._certificate = Certificate(config.cert) if config.cert is not None else None
         self._link: Link | None = None
         self._wake_in, self._wake_out = socket.socketpair()
         self._wake_in.setblocking(False)
@@ -112,6 +114,8 @@ class Worker:
         """One connection, from the attempt to the pause after it."""
         began_ms = self.turned_ms = self._clock.mono_ms()
         try:
+            if self._certificate is not None:
+                self._shared.certificate_ends_ms = self._certificate.read(began_ms)
             self._link = Link(self._config, self._home.home, self._home.gateway, self._clock.boot, began_ms)
             self._is_greeted = False
             self._serve(self._link)
@@ -126,6 +130,10 @@ class Worker:
 
     def _serve(self, link: Link) -> None:
         while not link.is_over and not self.is_abandoned:
+            if self._certificate is not None and self._certificate.has_changed(self._clock.mono_ms()):
+                link.say_down()
+                link.why = "the certificate was renewed"
+                break
             if self._close_by_ms is not None and self._say_goodbye(link, self._close_by_ms):
                 self._link = None
                 return

@@ -25,10 +25,11 @@ class Collector:
         self._arguments = arguments
         self._account = account
         self.port = 0
+        self._scheme = "http"
         self.process: subprocess.Popen[str] | None = None
         self.csrf = ""
 
-    def start(self) -> None:
+    def start(self, scheme: str = "http") -> None:
         """Returns when it answers."""
         if self._account and not (self.folder / "collector.sqlite").exists():
             self.run("user", "add", NAME, stdin=PASSWORD)
@@ -42,8 +43,8 @@ class Collector:
             )
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
-        assert line.startswith("listening on http://"), f"did not start: {line!r}\n{self.log}"
-        self.port = int(line.rsplit(":", 1)[1])
+        assert line.startswith(f"listening on {scheme}://"), f"did not start: {line!r}\n{self.log}"
+        self.port, self._scheme = int(line.rsplit(":", 1)[1]), scheme
 
     @property
     def log(self) -> str:
@@ -51,7 +52,7 @@ class Collector:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"{self._scheme}://127.0.0.1:{self.port}"
 
     def run(self, *arguments: str, stdin: str = "") -> "subprocess.CompletedProcess[str]":
         """Another command on the same folder."""

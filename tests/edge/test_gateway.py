@@ -13,7 +13,7 @@ from edge.config import Setup
 from edge.core.values import Act, Class, Operation, Reading
 from edge.gateway import Gateway
 from edge.journal import Journal
-from edge.own_points import DISK_POINT, JOURNAL_POINT, LINK_POINT
+from edge.own_points import CERTIFICATE_POINT, DISK_POINT, JOURNAL_POINT, LINK_POINT
 from edge.report import compose_state
 from tests.edge.home import Diary, FakeClock, small_home
 from tests.support import wait_until
@@ -82,6 +82,40 @@ def test_nobody_listening_is_a_fault_with_its_lamp_within_its_time_and_ends_with
         assert LINK_POINT in faults(gateway)
 
     with_gateway(tmp_path, test, **UPLINK)
+
+
+CERTIFICATE: dict[str, Any] = {
+    "[[zone]]": '[uplink]\nhost = "127.0.0.1"\nport = 9\nca = "ca"\ncert = "pair"\nkey = "pair"\n\n[[zone]]'
+}
+DAY_MS = 86_400_000
+
+
+def test_a_certificate_that_ends_within_a_month_is_a_fault_until_it_is_renewed(tmp_path: Path) -> None:
+    def test(gateway: Gateway, diary: Diary, clock: Clock) -> None:
+        def ending_in(days: int) -> bool:
+            gateway.uplink._shared.certificate_ends_ms = clock.wall_ms() + days * DAY_MS
+            clock.now_ms += 1
+            gateway.beat()
+            return CERTIFICATE_POINT in faults(gateway)
+
+        gateway.beat()
+        assert CERTIFICATE_POINT not in faults(gateway), "nobody has read it yet"
+        assert not ending_in(31)
+        assert ending_in(29)
+        assert ending_in(-1)
+        assert not ending_in(400)
+
+    with_gateway(tmp_path, test, **CERTIFICATE)
+
+
+def test_a_clock_that_is_not_trusted_accuses_no_certificate(tmp_path: Path) -> None:
+    def test(gateway: Gateway, diary: Diary, clock: Clock) -> None:
+        gateway.uplink._shared.certificate_ends_ms = 0
+        clock.is_trusted = False
+        gateway.beat()
+        assert CERTIFICATE_POINT not in faults(gateway)
+
+    with_gateway(tmp_path, test, **CERTIFICATE)
 
 
 def test_a_home_without_an_uplink_has_nobody_to_miss(tmp_path: Path) -> None:
