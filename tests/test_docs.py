@@ -132,9 +132,16 @@ def _wrong_subcommands(program: str, words: list[str]) -> Iterator[str]:
     for subcommand in words[0].split("|"):
         text = help_of(program, subcommand)
         if text:
-            yield from _unknown_options(words[1:], text)
+            yield from _unknown_options(words[1:], _help_of_act(program, subcommand, words[1:]) or text)
         else:
             yield f"{program} knows no {subcommand}"
+
+
+def _help_of_act(program: str, subcommand: str, words: list[str]) -> str:
+    """The help of `home add` and the like; empty where the word after the subcommand is no command."""
+    if not words or words[0].startswith(("-", "[")) or PLACEHOLDER.match(words[0]):
+        return ""
+    return help_of(program, subcommand, words[0])
 
 
 def _wrong_bench(words: list[str]) -> Iterator[str]:
