@@ -109,6 +109,7 @@ class System:
 
     def __init__(self):
         self.cause = _cause()
+        self.hardware = hexlify(machine.unique_id()).decode()
         self._lamp = machine.Pin(board.LED_PIN, machine.Pin.OUT) if board.LED_PIN is not None else None
         self._supply = _divider(board.SUPPLY)
         self._battery = _divider(board.BATTERY)

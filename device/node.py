@@ -29,7 +29,7 @@ class Node:
     """Everything but the hardware.
 
     `pins` has contact(name) → bool and millivolts(name) → int or None; `system` has restart(), free_bytes(), cause,
-    battery() and supply() in mV or None, and light(on).
+    hardware (the chip's id), battery() and supply() in mV or None, and light(on).
     """
 
     def __init__(self, board, boot, pins, radio, dial, client, alarms, updater, uptime, random_bits, system, log=print):
@@ -156,8 +156,8 @@ class Node:
         return node_wire.Beat(
             self._boot, self.reports.seq, self.reports.held(self._boot), now_ms,
             self._board.SLEEP_MS or node_wire.BEAT_MS, self._updater.version, self._updater.release,
-            self._system.cause, self._system.supply(), self._system.battery(), self._radio.rssi(),
-            self.reports.waiting(), self.reports.dropped_alarms, self.reports.dropped_reports,
+            self._system.cause, self._system.hardware, self._system.supply(), self._system.battery(),
+            self._radio.rssi(), self.reports.waiting(), self.reports.dropped_alarms, self.reports.dropped_reports,
             self._system.free_bytes(), self._order, self._faults, tuple(levels),
         )  # fmt: skip
 

@@ -16,6 +16,7 @@ Up, QoS 1, never retained
 - `beat`: at once after every connect, every `every_ms` (20 s; a sleeper's is its next wake), after a change of what
   is in `faults`, and when asked. It carries the level of every input, so a gateway that has just started knows them,
   and a lost report cannot leave a wrong value standing.
+  `hardware` is pinned in the gateway's configuration: under another one nothing is taken for normal.
 - `will`: the broker says it when the line breaks; a hint, and only about that boot.
 - `progress`: of an update, and asks for the next piece.
 
@@ -109,6 +110,7 @@ _BEAT = (
     ("version", "version", "text"),
     _RELEASE,
     ("cause", "cause", "code"),  # of the last start: power, reset, watchdog, sleep, other
+    ("hardware", "hardware", "text"),  # the chip's own id in hex: which board this is, whatever was flashed on it
     ("supply_mv", "supply_mv", "int?"),
     ("battery_mv", "battery_mv", "int?"),
     ("rssi_dbm", "rssi_dbm", "int?"),

@@ -56,6 +56,7 @@ class Beat(NamedTuple):
     version: str
     release: int
     cause: str
+    hardware: str
     supply_mv: int | None
     battery_mv: int | None
     rssi_dbm: int | None

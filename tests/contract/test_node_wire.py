@@ -20,8 +20,9 @@ reports = st.builds(
     ids, counts, counts, counts, st.booleans(), st.booleans(), codes, either,
 )  # fmt: skip
 beats = st.builds(
-    node_wire.Beat, ids, counts, counts, counts, counts, texts, counts, codes, st.none() | ints, st.none() | ints,
-    st.none() | ints, counts, counts, counts, counts, texts, st.lists(codes, max_size=3).map(tuple), levels,
+    node_wire.Beat, ids, counts, counts, counts, counts, texts, counts, codes, texts, st.none() | ints,
+    st.none() | ints, st.none() | ints, counts, counts, counts, counts, texts,
+    st.lists(codes, max_size=3).map(tuple), levels,
 )  # fmt: skip
 others = st.one_of(
     st.builds(node_wire.Will, ids),

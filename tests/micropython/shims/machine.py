@@ -12,6 +12,10 @@ def reset_cause():
     return _CAUSES[_world.cause]
 
 
+def unique_id():
+    return b"\x7c\xdf\xa1\x00\x03\x01"
+
+
 def reset():
     _world.reset()
 
