@@ -16,7 +16,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from edge import locks
+from edge import learning, locks
 from edge.clock import Clock, SystemClock
 from edge.config import Setup
 from edge.core.signals import Signals
@@ -90,6 +90,7 @@ class Agent:
         self._gateway.start()
         tasks += [asyncio.create_task(self._watch(source)) for source in self._sources.values()]
         tasks.append(asyncio.create_task(self._beat()))
+        tasks.append(asyncio.create_task(learning.keep_learning(self.setup, self._gateway.learn)))
         try:
             await self._station.start()
         except OSError as error:
@@ -136,6 +137,7 @@ class Agent:
                     "order": item.order,
                     "acknowledged": item.is_acknowledged,
                     "confirmed": item.is_confirmed,
+                    "word": item.word,
                 }
                 for item in gateway.report.active
             ],

@@ -43,7 +43,11 @@ def joined(plan: PointPlan, points: Mapping[str, Companion], mistakes: Mistakes)
     return replace(plan, rule=replace(rule, load_from=max(1, scaled(load_from, scale))))
 
 
-def learners(points: Mapping[str, Companion]) -> tuple[str, ...]:
-    """The points whose usual values are to be learned from the home's own record."""
-    figures = {code: item.rules.leakage for code, item in points.items()}
-    return tuple(code for code, leakage in figures.items() if leakage is not None and leakage.learn)
+def learners(points: Mapping[str, Companion]) -> dict[str, int]:
+    """The points whose usual values are to be learned from the home's own record, each with its scaled margin."""
+    figures = {code: (item.rules.leakage, item.described.scale) for code, item in points.items()}
+    return {
+        code: max(1, scaled(leakage.learn_margin, scale))
+        for code, (leakage, scale) in figures.items()
+        if leakage is not None and leakage.learn
+    }

@@ -8,7 +8,7 @@ import hashlib
 import tomllib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from edge.journal import JournalConfig
 from edge.loosening import Figures, Loosened, loosened
 from edge.outputs import OUTPUTS, OutputConfig
 from edge.own_points import OUTPUT_PREFIX, describe_own, is_reserved, output_point, own_points
-from edge.rulebook import KindRules, Rulebook, core_rule, load_rulebook, merged, profile_ids
+from edge.rulebook import Rulebook, core_rule, load_rulebook, merged, profile_ids
 from edge.schema import ConfigError, Mistakes, Words, read_parts, read_table
 from edge.sources import SOURCES, Described, Wired, gpio, i2c
 from edge.sources.backends import refusal
@@ -48,7 +48,8 @@ class SourceSetup:
 @dataclass(frozen=True, slots=True)
 class Setup:
     """A configuration without a mistake. `deadbands` are scaled integers by point; `config_hash` names the file.
-    `loosened` are the figures that are looser than the profile's, `learned` the points whose usual values are learned.
+    `loosened` are the figures that are looser than the profile's, `learned` the points whose usual values are
+    learned, with the margin that they are given.
     """
 
     home: HomeTable
@@ -63,7 +64,7 @@ class Setup:
     deadbands: Mapping[str, int]
     config_hash: str
     loosened: tuple[Loosened, ...] = ()
-    learned: tuple[str, ...] = ()
+    learned: Mapping[str, int] = field(default_factory=dict)
 
     def describe(self) -> wire.Points:
         """The `points` message."""
@@ -148,7 +149,7 @@ class _Reader:
         config_hash: str,
     ) -> Setup:
         watched = [output_point(output) for output in outputs if output.has_feedback]
-        own = [*own_points(has_certificate=uplink.cert is not None), *watched]
+        own = [*own_points(uplink.cert is not None, gateway.watch_voltage), *watched]
         zones = tuple(zone for zone in self.file.zone if zone is not None)
         made = Setup(
             home=home,
@@ -293,7 +294,9 @@ class _Reader:
         rules = self.book.of_kind(point.kind, point.rule, where, self.mistakes) if self.book else None
         if described is None or rules is None:
             return
-        self._check_loosening(point, rules, where)
+        if self.book is not None:
+            own = Figures(rules, merged(self.book.tables[point.kind], point.rule))
+            self.loosened += loosened(point.code, self.book, point.kind, own, where, self.mistakes)
         rule = core_rule(rules, described.unit, described.scale, where, self.mistakes)
         if rule is None:
             return
@@ -318,14 +321,6 @@ class _Reader:
         names = (point.code, point.zone, point.place, point.kind)
         self.points.append(wire.Point(*names, *described[:4], early, alarm))
         self.deadbands[point.code] = deadband_of(rule, point.deadband, described.scale)
-
-    def _check_loosening(self, point: PointTable, rules: KindRules, where: str) -> None:
-        shipped = self.book.of_kind(point.kind, {}, where, self.mistakes) if self.book else None
-        if self.book is None or shipped is None or any(f": {where}.rule" in line for line in self.mistakes.lines):
-            return  # a figure that cannot be is not also blamed for being loose
-        table = self.book.tables[point.kind]
-        own = Figures(rules, merged(table, point.rule))
-        self.loosened += loosened(point.code, Figures(shipped, table), own, where, self.mistakes)
 
     def _read_button(self, button: ButtonTable, where: str) -> None:
         described = self._wire(button.source, button.code, button.at, where)

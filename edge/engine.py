@@ -15,9 +15,10 @@ from edge.clock import Clock
 from edge.core.fold import fold
 from edge.core.panel import Panel, Point
 from edge.core.plan import Plan
+from edge.core.readings import believed, refuses_some
 from edge.core.signals import Signals, signals
 from edge.core.snapshot import restore, snapshot
-from edge.core.values import TICK, Act, Class, Input, Kind, Reading, Transition
+from edge.core.values import TICK, Act, Class, Hour, Input, Kind, Learned, Reading, Transition
 from edge.report import ActiveCondition, PanelReport
 
 log = logging.getLogger("shouwang.engine")
@@ -46,6 +47,8 @@ class Engine:
     """One home's decision, from readings to outputs.
 
     `saved` is the panel as it was recorded last, `off_ms` how long ago that was, as far as that can be believed.
+    `config_hash` names the configuration, and `loosened` is what it loosens (point, text): put on record once, with the
+    first start of that configuration.
     `on_change` is called with a new report after every transition.
     """
 
@@ -58,6 +61,8 @@ class Engine:
         saved: bytes | None = None,
         off_ms: int = 0,
         on_change: Callable[[PanelReport], None] | None = None,
+        config_hash: str = "",
+        loosened: Sequence[tuple[str, str]] = (),
     ) -> None:
         self._clock = clock
         self._outputs = outputs
@@ -68,9 +73,14 @@ class Engine:
         self._failing: set[Callable[..., None]] = set()
         self._undecided: set[str] = set()
         now_ms = clock.mono_ms()
-        self.panel, restored = restore(plan, _saved(saved), now_ms, off_ms)
+        self._refusing = frozenset(point.code for point in plan.points if refuses_some(point.rule))
+        self._config_hash = config_hash
+        table = _saved(saved)
+        self.panel, restored = restore(plan, table, now_ms, off_ms)
         self.wanted = signals(self.panel)
-        self._publish((Transition(Kind.START, now_ms), *restored))
+        is_new = table is None or table.get("config") != config_hash
+        said = [Transition(Kind.LOOSEN, now_ms, subject=point, why=text) for point, text in loosened if is_new]
+        self._publish((Transition(Kind.START, now_ms), *said, *restored))
 
     def take(self, readings: Sequence[Reading]) -> None:
         """Decide on readings, in their order of arrival. A rule that fails costs its own point only, which becomes a
@@ -81,7 +91,22 @@ class Engine:
                 self._fold(reading, now_ms)
             except Exception:
                 self._say_undecided(reading.point)
-        self._remember(self._memory.observe, readings, now_ms)
+        self._remember(self._memory.observe, self._believed(readings), now_ms)
+
+    def _believed(self, readings: Sequence[Reading]) -> Sequence[Reading]:
+        """As they are remembered: a number that its rule refuses is none (DESIGN.md, promise 4)."""
+        refusing = self._refusing
+        if not any(reading.point in refusing for reading in readings):
+            return readings
+        return [believed(self.panel, reading) if reading.point in refusing else reading for reading in readings]
+
+    def tell(self, item: Hour | Learned) -> None:
+        """Say what hour it is, or what was learned of a point."""
+        self._fold(item, self._clock.mono_ms())
+
+    def saved(self) -> bytes:
+        """The panel as it is now, for `saved` of the next start."""
+        return json.dumps(snapshot(self.panel) | {"config": self._config_hash}).encode()
 
     def act(self, act: Act) -> None:
         """Carry out what a person asked for."""
@@ -120,7 +145,7 @@ class Engine:
         if transitions:
             sounds = self.wanted.sound is not None and any(item.kind in _SOUNDING for item in transitions)
             sounded_ms = self._clock.mono_ms() if sounds else None
-            self._remember(self._memory.record, transitions, sounded_ms, json.dumps(snapshot(self.panel)).encode())
+            self._remember(self._memory.record, transitions, sounded_ms, self.saved())
             self._remember(self._on_change, report(self.panel))
 
     def _remember(self, do: Callable[..., None], *what: Any) -> None:
@@ -174,6 +199,7 @@ def report(panel: Panel) -> PanelReport:
                 item.order,
                 item.is_acknowledged,
                 item.condition is Class.FIRE and item.zone in panel.zones and panel.zones[item.zone].is_confirmed,
+                item.word,
             )
             for item in standing
         ),
@@ -198,4 +224,5 @@ def _point_now(point: Point, described: wire.Point, now_ms: int) -> Mapping[str,
         "scale": described.scale,
         "unknown": point.unknown,
         "age_ms": now_ms - point.heard_ms if point.is_heard else None,
+        "rule": point.module.says(point.rule, point.state, now_ms) if hasattr(point.module, "says") else None,
     }

@@ -126,7 +126,8 @@ class LeakageFigures:
     """What a residual current's limits do not say: see `edge.core.rules.leakage`. `growth` is in the limits' unit.
 
     `load` is the code of a point that reads the circuit's load, `load_from` from where on, in its unit, it carries any;
-    or the circuit `is_loaded` always. Without either, 0 is a value like any other.
+    or the circuit `is_loaded` always. Without either, 0 is a value like any other. `learn` has what is usual at each
+    hour learned; it may be passed by half of it, and by `learn_margin` in any case.
     """
 
     zero_after: Ms | None = None
@@ -137,11 +138,14 @@ class LeakageFigures:
     growth_within_days: int = 14
     day: Ms = Ms(86_400_000)
     learn: bool = True
+    learn_margin: float = 30.0
 
     def mistakes(self) -> Iterable[Mistake]:
         """What would watch nothing."""
         if self.growth is not None and self.growth <= 0:
             yield "growth", "more than 0", f"{self.growth:g}"
+        if self.learn_margin <= 0:
+            yield "learn_margin", "more than 0", f"{self.learn_margin:g}"
         if self.load_from <= 0:
             yield "load_from", "more than 0", f"{self.load_from:g}"
         if self.day < 24:
@@ -241,6 +245,7 @@ LOOSER: Mapping[type, Mapping[str, Looser]] = {
         "growth_within_days": _DOWN,
         "day": _UP,
         "learn": _DOWN,
+        "learn_margin": _UP,
     },
     MeasureFigures: {"unit": _NEITHER},
 }

@@ -4,14 +4,15 @@ The agent adds sources, outputs and the station to it; a light home of the demon
 """
 
 import logging
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
 from device import wire
-from edge import __version__
+from edge import __version__, board
 from edge.clock import Clock
 from edge.config import Setup
-from edge.core.values import Act, Reading, Transition, Unknown
+from edge.core.values import Act, Hour, Learned, Reading, Transition, Unknown
 from edge.engine import Engine, Shown
 from edge.journal import Journal
 from edge.journal.database import Snapshot
@@ -23,6 +24,8 @@ log = logging.getLogger("shouwang.gateway")
 
 RENEW_WITHIN_MS = 30 * 86_400_000
 """A month is time enough for somebody to carry a new certificate to the home."""
+SAVE_EVERY_MS = 3_600_000
+"""A power cut costs a rule at most this much of its days, and the disk some kilobytes each time."""
 
 
 class Gateway:
@@ -35,6 +38,9 @@ class Gateway:
         self._started_ms = clock.mono_ms()
         self._units = {point.code: point.unit for point in setup.points}
         self._identity = Identity(__version__, setup.config_hash, setup.gateway.simulated)
+        self._voltage = board.Voltage() if setup.gateway.watch_voltage else None
+        self._hour: Hour | None = None
+        self._saved_ms = self._started_ms
         self.report = PanelReport()
         self.journal = Journal(Path(setup.gateway.data), clock, setup.journal, setup.deadbands)
         home = Home(setup.home.code, setup.gateway.code, self._state, setup.describe, self._asked)
@@ -52,6 +58,8 @@ class Gateway:
             saved=snapshot.body if snapshot is not None else None,
             off_ms=self._off_ms(snapshot),
             on_change=self._publish,
+            config_hash=self.setup.config_hash,
+            loosened=[(item.point, item.text) for item in self.setup.loosened],
         )
         self.uplink.start()
 
@@ -65,15 +73,36 @@ class Gateway:
 
     def beat(self) -> None:
         """Once a second: assert the outputs again and look at ourselves."""
-        self.engine.take(
-            [
-                self._link_now(),
-                self._certificate_now(),
-                Reading(DISK_POINT, int(self.journal.is_disk_faulty)),
-                Reading(JOURNAL_POINT, int(self.journal.recovered_from is not None)),
-            ]
-        )
+        own = [
+            self._link_now(),
+            self._certificate_now(),
+            Reading(DISK_POINT, int(self.journal.is_disk_faulty)),
+            Reading(JOURNAL_POINT, int(self.journal.recovered_from is not None)),
+        ]
+        if self._voltage is not None:
+            own.append(self._voltage.reading())
+        self.engine.take(own)
+        self._tell_hour()
+        self._save_now_and_then()
         self.engine.assert_outputs()
+
+    def learn(self, learned: Learned) -> None:
+        """Take what was learned of a point."""
+        self.engine.tell(learned)
+
+    def _tell_hour(self) -> None:
+        """Where the home is; the rules take the strictest hour while the clock is not trusted."""
+        now = Hour(time.localtime(self.clock.wall_ms() // 1000).tm_hour if self.clock.clock_ok() else None)
+        if now != self._hour:
+            self._hour = now
+            self.engine.tell(now)
+
+    def _save_now_and_then(self) -> None:
+        """What rules remember of days changes without a transition that would save it."""
+        now_ms = self.clock.mono_ms()
+        if now_ms - self._saved_ms >= SAVE_EVERY_MS:
+            self._saved_ms = now_ms
+            self.journal.save_state(self.engine.saved())
 
     def stop(self) -> None:
         """Decide nothing more, and put that on record."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, NamedTuple
 
 from edge.figures import LOOSER, LOOSER_OF_KIND, Looser, is_less
-from edge.rulebook import KindRules
+from edge.rulebook import KindRules, Rulebook
 from edge.schema import Mistakes, Words, show
 
 
@@ -32,8 +32,12 @@ class Figures(NamedTuple):
     table: Mapping[str, Any]
 
 
-def loosened(point: str, shipped: Figures, own: Figures, where: str, mistakes: Mistakes) -> list[Loosened]:
+def loosened(point: str, book: Rulebook, kind: str, own: Figures, where: str, mistakes: Mistakes) -> list[Loosened]:
     """Every figure of `own` that is looser than the profile's; each is a mistake where no reason is given."""
+    rules = book.of_kind(kind, {}, where, mistakes)
+    if rules is None or any(f": {where}.rule" in line for line in mistakes.lines):
+        return []  # a figure that cannot be is not also blamed for being loose
+    shipped = Figures(rules, book.tables[kind])
     reason = own.rules.loosened.strip()
     found = [
         Loosened(point, figure, _written(shipped.table, figure, was), _written(own.table, figure, now), reason)

@@ -14,6 +14,8 @@ JOURNAL_POINT = "gw-journal"
 """The journal was found damaged and begun anew; stands until the agent is started again, so that a person sees it."""
 CERTIFICATE_POINT = "gw-cert"
 """The gateway's certificate ends soon; after that the collector hears nothing from this home."""
+VOLTAGE_POINT = "gw-voltage"
+"""The board's supply is too low, as the board itself says; where the configuration asks for it."""
 OUTPUT_PREFIX = "out-"
 """Before the name of an output that says how it is: it is not as it should be."""
 
@@ -25,12 +27,16 @@ def is_reserved(code: str) -> bool:
     return code.startswith(("gw-", OUTPUT_PREFIX))
 
 
-def own_points(has_certificate: bool = False) -> list[PointPlan]:
+def own_points(has_certificate: bool = False, watch_voltage: bool = False) -> list[PointPlan]:
     """What can go wrong with the gateway itself; fed by the agent, so not supervised as a sensor is."""
     at_once = ContactRule(on_ms=0, off_ms=0)
+    # The flag says it at once; it is gone when it has not been said for a minute, so that a weak supply is one fault.
+    weak = ContactRule(on_ms=0, off_ms=60_000)
     certificate = PointPlan(CERTIFICATE_POINT, "", CERTIFICATE_POINT, at_once, Class.FAULT, fault_after_ms=None)
+    voltage = PointPlan(VOLTAGE_POINT, "", VOLTAGE_POINT, weak, Class.FAULT, lamp="lamp_supply")
     return [
         *([certificate] if has_certificate else []),
+        *([voltage] if watch_voltage else []),
         PointPlan(LINK_POINT, "", LINK_POINT, at_once, Class.FAULT, fault_after_ms=None, lamp="lamp_link"),
         PointPlan(DISK_POINT, "", DISK_POINT, at_once, Class.FAULT, fault_after_ms=None),
         PointPlan(JOURNAL_POINT, "", JOURNAL_POINT, at_once, Class.FAULT, fault_after_ms=None),

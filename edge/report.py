@@ -15,7 +15,8 @@ MAX_CODES = 2000
 
 @dataclass(frozen=True, slots=True)
 class ActiveCondition:
-    """A condition that stands. `order`: its place in the order of spread, 1 the first-up, 0 where it means nothing."""
+    """A condition that stands. `order`: its place in the order of spread, 1 the first-up, 0 where it means nothing.
+    `word`: what its rule says of it ("low", "removed", "stuck"), "" where its class says all."""
 
     condition: Class
     zone: str
@@ -23,6 +24,7 @@ class ActiveCondition:
     order: int = 0
     is_acknowledged: bool = False
     is_confirmed: bool = False
+    word: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,6 +40,7 @@ class GatewayTable:
     """`[gateway]`: `data` is the folder of journal, socket and locks; `rules` names the rule profile.
 
     `locks` is the folder in which all agents of the machine lock its chips, buses and ports ("": the system's own).
+    `watch_voltage` has the board's own under-voltage flag watched (`edge.board`).
     `simulated` allows simulated back-ends and puts the word SIMULATED on everything people see.
     """
 
@@ -49,6 +50,7 @@ class GatewayTable:
     simulated: bool = False
     locks: str = ""
     listen_within: Ms = Ms(100_000)
+    watch_voltage: bool = False
 
     def mistakes(self) -> Iterable[Mistake]:
         if not self.data or len(self.data.encode()) > SOCKET_PATH_MAX - len("/agent.sock"):

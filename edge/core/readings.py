@@ -3,9 +3,10 @@
 Only points that need it come here (`Point.has_more`), so that the others are decided as fast as before.
 """
 
-from edge.core.panel import Panel, Point, Task
+from edge.core.panel import RULES, Panel, Point, Task
+from edge.core.plan import Rule
 from edge.core.troubles import STUCK
-from edge.core.values import Hour, Learned, Unknown
+from edge.core.values import Hour, Learned, Reading, Unknown
 
 
 def admit(panel: Panel, point: Point, value: int) -> Unknown | None:
@@ -19,6 +20,18 @@ def admit(panel: Panel, point: Point, value: int) -> Unknown | None:
     if point.plan.stuck_after_ms is not None:
         _watch_for_standstill(panel, point, value)
     return None
+
+
+def refuses_some(rule: Rule) -> bool:
+    """Whether there are numbers that the rule does not take for a value."""
+    return hasattr(RULES[type(rule)], "refuses")
+
+
+def believed(panel: Panel, reading: Reading) -> Reading:
+    """The reading, or the reason why its number is no value."""
+    point = panel.points[reading.point]
+    refused = None if reading.value is None else point.module.refuses(point.rule, reading.value)
+    return reading if refused is None else Reading(reading.point, None, refused)
 
 
 def _watch_for_standstill(panel: Panel, point: Point, value: int) -> None:

@@ -61,6 +61,7 @@ class Kind(StrEnum):
     START = "start"
     STOP = "stop"
     GAP = "gap"
+    LOOSEN = "loosen"
 
 
 class Operation(StrEnum):

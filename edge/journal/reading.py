@@ -26,6 +26,25 @@ class Reading:
         found = self._db.execute(query, (key_of(number, after + 1), key_of(number, last), limit)).fetchall()
         return [(seq_of(key), payload) for key, payload in found]
 
+    def first_reading_since(self, number: int, wall_ms: int) -> int:
+        """The seq before a volume's first batch that has a reading of `wall_ms` or later.
+
+        A batch bears the time of its first reading, so it is the one before the first that bears a later one. Found by
+        halves, because nothing is sorted by time but the keys themselves, as far as the clock went forward.
+        """
+        low, high = key_of(number, 0), key_of(number + 1, 0)
+        query = "SELECT key, wall_ms FROM reading WHERE key > ? AND key < ? ORDER BY key LIMIT 1"
+        newest = self._db.execute("SELECT max(key) FROM reading WHERE key < ?", (high,)).fetchone()[0]
+        high = low if newest is None else max(low, newest)
+        while low < high:
+            middle = (low + high) // 2
+            found = self._db.execute(query, (middle, high + 1)).fetchone()
+            if found is not None and found[1] < wall_ms:
+                low = found[0]
+            else:
+                high = middle
+        return max(0, seq_of(low) - 1)
+
     def volumes(self) -> list[tuple[int, str, int, str]]:
         """Number, journal, last event let go and its hash, of each volume."""
         query = "SELECT number, journal, event_let_go, anchor FROM volume ORDER BY number"

@@ -1,6 +1,7 @@
 """A gateway without its hardware: what it looks after in itself, and how long it was off as far as that is believed."""
 
 import asyncio
+import json
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,7 +11,7 @@ import pytest
 
 from device import wire
 from edge.config import Setup
-from edge.core.values import Act, Class, Operation, Reading
+from edge.core.values import Act, Class, Kind, Operation, Reading, Transition, Unknown
 from edge.gateway import Gateway
 from edge.journal import Journal
 from edge.own_points import CERTIFICATE_POINT, DISK_POINT, JOURNAL_POINT, LINK_POINT
@@ -224,5 +225,85 @@ def test_a_question_of_the_bureau_does_nothing_here(tmp_path: Path) -> None:
         before = len(diary.entries)
         gateway._asked(wire.Ask("question-1", "silence", 60))
         assert len(diary.entries) == before
+
+    with_gateway(tmp_path, test)
+
+
+def test_the_rules_are_told_the_hour_when_it_changes_and_the_strictest_while_the_clock_is_not_trusted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def test(gateway: Gateway, diary: Diary, clock: Clock) -> None:
+        told: list[Any] = []
+        monkeypatch.setattr(gateway.engine, "tell", told.append)
+        for _ in range(3):
+            gateway.beat()
+        clock.now_ms += 3_600_000
+        gateway.beat()
+        clock.is_trusted = False
+        gateway.beat()
+        hours = [item.hour for item in told]
+        assert len(hours) == 3 and hours[1] == (hours[0] + 1) % 24 and hours[2] is None
+
+    with_gateway(tmp_path, test)
+
+
+def test_the_days_that_rules_remember_are_saved_every_hour_without_any_transition(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def test(gateway: Gateway, diary: Diary, clock: Clock) -> None:
+        saved: list[bytes] = []
+        monkeypatch.setattr(gateway.journal, "save_state", saved.append)
+        for _ in range(7_300):
+            clock.now_ms += 1_000
+            gateway.take([Reading("ext", 1_200)])
+            if clock.now_ms % 60_000 == 0:
+                gateway.beat()
+        assert len(saved) == 2
+        assert json.loads(saved[-1])["rules"]["ext"][3], "samples of its day"
+
+    with_gateway(tmp_path, test)
+
+
+LOOSE = {
+    'kind = "leakage"': 'kind = "leakage"\nrule = { loosened = "old wiring until June", threshold = { alarm = 400 } }'
+}
+
+
+def loosenings(folder: Path, **changes: str) -> list[str]:
+    """What a start of this configuration puts on record as loosened."""
+
+    def test(gateway: Gateway, diary: Diary, clock: Clock) -> list[str]:
+        wait_until(lambda: gateway.journal.volume().event_seq >= 1, what="the start to be on record")
+        return [item.why for item in told if item.kind is Kind.LOOSEN]
+
+    told: list[Transition] = []
+    record = Gateway.record
+
+    def noted(self: Gateway, transitions: Any, *more: Any, **keys: Any) -> None:
+        told.extend(transitions)
+        record(self, transitions, *more, **keys)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Gateway, "record", noted)
+        found: list[str] = with_gateway(folder, test, None, **changes)
+    return found
+
+
+def test_what_is_loosened_is_on_record_with_its_reason_once_for_each_configuration(tmp_path: Path) -> None:
+    said = ["threshold.alarm 300 -> 400: old wiring until June"]
+    assert loosenings(tmp_path, **LOOSE) == said
+    assert loosenings(tmp_path, **LOOSE) == [], "the same configuration"
+    assert loosenings(tmp_path) == []
+    assert loosenings(tmp_path, **LOOSE) == said, "loosened again"
+
+
+def test_a_number_that_is_no_pressure_is_never_remembered_as_one(tmp_path: Path) -> None:
+    def test(gateway: Gateway, _: Diary, __: Clock) -> None:
+        kept: list[Reading] = []
+        gateway.journal.observe = lambda readings, mono_ms: kept.extend(readings)  # type: ignore[method-assign]
+        gateway.take([Reading("ext", 2_000), Reading("smoke-203", 0), Reading("ext", 1_200)])
+        assert kept == [
+            Reading("ext", None, Unknown.OUT_OF_RANGE), Reading("smoke-203", 0), Reading("ext", 1_200)
+        ]  # fmt: skip
 
     with_gateway(tmp_path, test)
