@@ -12,7 +12,6 @@ Prints one JSON object: the limits of 24 hours by point.
 
 import json
 import os
-import sqlite3
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -20,7 +19,7 @@ from pathlib import Path
 
 from device import wire
 from edge.journal.filter import HEARTBEAT_MS
-from edge.journal.reading import Reading
+from edge.journal.reading import Reading, Unreadable
 
 DAYS = 28
 MIN_DAYS = 7
@@ -121,7 +120,7 @@ def main(argv: list[str]) -> int:
     try:
         samples = samples_in(folder, time.time_ns() // 1_000_000 - DAYS * DAY_MS, margins)
         print(json.dumps(usual(samples, margins)))
-    except sqlite3.Error as error:
+    except Unreadable as error:
         print(f"the journal in {folder} cannot be read: {error}", file=sys.stderr)
         return 1
     return 0

@@ -7,9 +7,12 @@ from pathlib import Path
 
 from edge.journal.layout import BUSY_MS, FILE, key_of, seq_of
 
+Unreadable = sqlite3.Error
+"""The file is not there or not sound."""
+
 
 class Reading:
-    """A read-only connection of one thread's own. `sqlite3.Error` where the file is not there or not sound."""
+    """A read-only connection of one thread's own. `Unreadable` where the file is not there or not sound."""
 
     def __init__(self, folder: Path) -> None:
         uri = (folder / FILE).resolve().as_uri() + "?mode=ro"
