@@ -2,11 +2,12 @@
 
 import contextlib
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from device import wire
+from edge.journal.copy import Events, run_after
 from edge.journal.layout import (
     BUSY_MS,
     CHECKED_EVENTS,
@@ -163,7 +164,30 @@ class Database:
         self._books = {number: book for number, book in written.items() if known.get(number) == book.journal}
         return len(self._books) == len(written)
 
+    def catch_up(self, copied: Events) -> int:
+        """Take in events that the copy has and this file does not: its log has lost its end, as on a card that lied
+        about its syncs. How many."""
+        count = 0
+        for book in self.books():
+            rows = run_after(copied.get(book.journal, {}), book.event.seq, book.head)
+            if rows and book.number is not None:
+                self._insert_events(book.number, rows)
+                count += len(rows)
+        return count
+
+    def unacked(self, book: Book, known: Mapping[int, bytes]) -> list[Row]:
+        """Events that the collector may not have and that are not among those `known`."""
+        span = (key_of(book.number or 0, book.event.acked + 1), key_of((book.number or 0) + 1, 0) - 1, CHECKED_EVENTS)
+        query = "SELECT key, wall_ms, payload FROM event WHERE key BETWEEN ? AND ? ORDER BY key DESC LIMIT ?"
+        rows = [Row(book, seq_of(key), payload, wall_ms) for key, wall_ms, payload in self._db.execute(query, span)]
+        return [row for row in reversed(rows) if row.seq not in known]
+
     # --- writing
+
+    def _insert_events(self, number: int, rows: Sequence[tuple[int, int, bytes]]) -> None:
+        with self._transaction():
+            keyed = [(key_of(number, seq), wall_ms, payload) for seq, wall_ms, payload in rows]
+            self._db.executemany("INSERT INTO event VALUES (?, ?, ?)", keyed)
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[None]:

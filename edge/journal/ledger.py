@@ -200,19 +200,20 @@ class Ledger:
             snapshot=self.snapshot,
         )
 
-    def committed(self, batch: Batch) -> None:
-        """`batch` is on disk."""
+    def committed(self, batch: Batch) -> list[Row]:
+        """`batch` is on disk. Which of its events may leave: all but those that were numbered anew meanwhile."""
         superseded = set(self._superseded)
-        for row in batch.events:
-            if row not in superseded:
-                row.book.offer(row)
-                row.entry = None
-                self._recent[0][row.book.journal, row.seq] = row.payload
+        offered = [row for row in batch.events if row not in superseded]
+        for row in offered:
+            row.book.offer(row)
+            row.entry = None
+            self._recent[0][row.book.journal, row.seq] = row.payload
         for row in batch.readings:
             row.book.reading.offered = max(row.book.reading.offered, row.seq)
             self._recent[1][row.book.journal, row.seq] = row.payload
         self._take_off(batch)
         self._trim()
+        return offered
 
     def _take_off(self, batch: Batch) -> None:
         events, readings, gone = set(batch.events), set(batch.readings), set(batch.superseded)

@@ -11,10 +11,11 @@ from threading import Event, Thread
 
 from edge.core.values import Kind, Transition
 from edge.journal.config import RECOVERED_MS, STALLED_MS, JournalConfig
+from edge.journal.copy import EventCopy, Events
 from edge.journal.database import Damaged, Database, Snapshot, is_damage, is_full
 from edge.journal.intake import Intake
 from edge.journal.layout import move_aside
-from edge.journal.salvage import Saved, salvage
+from edge.journal.salvage import Saved, out_of_copy, salvage
 from edge.journal.volume import Entry
 
 log = logging.getLogger(__name__)
@@ -46,6 +47,7 @@ class Writer:
         self._config = config
         self._notify = notify
         self._db: Database | None = None
+        self._copy = EventCopy(folder)
         self._wake = Event()
         self._close_by_ms: int | None = None
         self._busy_since_ms: int | None = None
@@ -193,7 +195,7 @@ class Writer:
             return
         now_ms = self.intake.clock.mono_ms()
         with self.intake.lock:
-            ledger.committed(batch)
+            offered = ledger.committed(batch)
             if ledger.is_memory and now_ms - began_ms <= RECOVERED_MS:
                 log.warning("journal: the disk works again")
                 ledger.return_to_disk()
@@ -203,6 +205,16 @@ class Writer:
                 self.intake.say_losses()
         self._acks_ms = now_ms + ACKS_EVERY_MS
         self._notify()
+        # Behind the commit, and only what it offered: an event that was numbered anew meanwhile must not come back.
+        self._busy_since_ms = now_ms
+        self._copy.append(offered, self._acked)
+        self._busy_since_ms = None
+
+    def _acked(self, journal: str) -> int | None:
+        """Up to which number the collector has a volume; None where it is not one of ours any more."""
+        with self.intake.lock:
+            book = self.intake.ledger.find(journal)
+            return None if book is None else book.event.acked
 
     def _attempt(self, work: Callable[[], None]) -> bool:
         """Do `work` on the disk. Whether it succeeded; else what can be done about it has been."""
@@ -240,6 +252,8 @@ class Writer:
         self._close_database()
         db = Database(self.folder)
         try:
+            if self._is_first_open:
+                self._compare(db, self._copy.read())
             books, raised, saved = db.books(), db.raised(), db.snapshot()
         except BaseException:
             db.close()
@@ -257,6 +271,18 @@ class Writer:
         self._db = db
         self.epoch += 1
 
+    def _compare(self, db: Database, copied: Events) -> None:
+        """At the start, database and copy each get the events that only the other has."""
+        count = db.catch_up(copied)
+        if not db.books():  # a new database, beside the copy of one that is gone
+            for saved in out_of_copy(copied):
+                db.import_volume(saved)
+                count += len(saved.rows)
+        if count:
+            log.warning("journal: %d events were in the copy alone", count)
+        for book in db.books():
+            self._copy.append(db.unacked(book, copied.get(book.journal, {})), self._acked)
+
     def _close_database(self) -> None:
         if self._db is not None:
             self._db.close()
@@ -268,7 +294,7 @@ class Writer:
         when = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(self.intake.clock.wall_ms() / 1000))
         try:
             aside = move_aside(self.folder, f"{when}-{self.epoch}")
-            found = salvage(aside)
+            found = salvage(aside, self._copy.read())
             db = Database(self.folder)
             for saved in found:
                 if saved.rows:

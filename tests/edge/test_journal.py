@@ -12,6 +12,7 @@ from device import wire
 from edge.core.values import Class, Kind, Reading, Unknown
 from edge.journal import Journal, JournalConfig, verify
 from edge.journal import writer as writer_module
+from edge.journal.copy import FILE as COPY
 from edge.journal.layout import FILE
 from edge.schema import Ms
 from tests.edge.parts import SetClock, batch_of, events_of, journal_in, offered, readings_of, smoke
@@ -198,11 +199,12 @@ def damage(folder: Path, *spots: float) -> None:
     path.write_bytes(content)
 
 
-def test_a_damaged_database_is_moved_aside_and_what_is_sound_is_saved(tmp_path: Path):
+def test_a_damaged_database_without_its_copy_is_moved_aside_and_what_is_sound_is_saved(tmp_path: Path):
     with journal_in(tmp_path) as journal:
         fill(journal, 400)
         old = journal.volume().journal
     damage(tmp_path, 0.5)
+    (tmp_path / COPY).unlink()
     with journal_in(tmp_path) as journal:
         assert journal.recovered_from is not None
         assert journal.recovered_from.exists()
@@ -242,6 +244,7 @@ def test_a_volume_without_one_sound_event_is_said_to_be_lost(tmp_path: Path):
     with sqlite3.connect(tmp_path / FILE) as other:
         other.execute("UPDATE event SET payload = 'x'")
     other.close()
+    (tmp_path / COPY).unlink()
     with journal_in(tmp_path) as journal:
         fill(journal, 1)
         wait_until(lambda: journal.disk == "ok")

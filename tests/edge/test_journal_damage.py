@@ -11,6 +11,7 @@ import pytest
 from device import wire
 from edge.core.values import Reading
 from edge.journal import Journal, verify
+from edge.journal.copy import FILE as COPY
 from edge.journal.layout import FILE, is_sealed
 from tests.edge.parts import batch_of, events_of, journal_in, offered, readings_of, smoke
 from tests.support import wait_until
@@ -68,6 +69,7 @@ def test_an_event_that_is_not_what_was_sealed_is_found_at_the_start(tmp_path: Pa
         fill(journal, 5)
         old = journal.volume().journal
     change(tmp_path, "event", 1, turned)
+    (tmp_path / COPY).unlink()
     with journal_in(tmp_path) as journal:
         assert journal.recovered_from is not None
         wait_until(lambda: not journal.is_disk_faulty)
