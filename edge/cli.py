@@ -7,12 +7,14 @@ import argparse
 import asyncio
 import json
 import logging
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from edge import config, locks, station
+from edge.console import command as console_command
 from edge.core.values import Operation
 from edge.enrol import add_enrol
 from edge.own_points import is_reserved
@@ -24,6 +26,8 @@ DEFAULT_CONFIG = Path("/etc/shouwang/gateway.toml")
 WELL, FAILED, WRONG = 0, 1, 2
 
 _OPERATIONS = {"ack": Operation.ACKNOWLEDGE, "silence": Operation.SILENCE, "reset": Operation.RESET}
+_CONSOLE = "Serve the home's own page from a process of its own, or pair the tablets that may show it."
+_PIN = "Ask for a new PIN, or read it from standard input, and print the hash to write into a [[person]]."
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -70,6 +74,11 @@ def _parser() -> argparse.ArgumentParser:
         operate.set_defaults(operation=_OPERATIONS[name])
         operate.add_argument("--who", default="", metavar="NAME", help="the person, kept beside the user's name")
         operate.add_argument("--why", default="", metavar="TEXT", help="the reason, for the record")
+    console = commands.add_parser("console", help="serve the home's own page", description=_CONSOLE)
+    console_command.add_options(console)
+    console.set_defaults(do=_console)
+    pin = commands.add_parser("pin", help="print the hash of a PIN for a [[person]]", description=_PIN)
+    pin.set_defaults(do=console_command.print_pin)
     return parser
 
 
@@ -91,6 +100,15 @@ def _run(options: argparse.Namespace) -> int:
 
     asyncio.run(Agent(setup).run())
     return WELL
+
+
+def _console(options: argparse.Namespace) -> int:
+    if options.do_console is not console_command.serve:
+        return console_command.run(options)
+    arguments = ["--config", str(options.config), "--log", options.log]
+    arguments += ["--port", str(options.port)] if options.port is not None else []
+    # Begun anew: on a Raspberry Pi what the other commands have loaded is 10 MiB that the console would keep for years.
+    os.execv(sys.executable, [sys.executable, "-m", "edge.console", *arguments])
 
 
 def _check(options: argparse.Namespace) -> int:

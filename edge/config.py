@@ -14,6 +14,7 @@ from typing import Any
 
 from device import wire
 from edge.companions import Companion, joined, learners
+from edge.console.tables import check_names
 from edge.core.plan import Plan, PointPlan, ZonePlan
 from edge.core.rules.contact import ContactRule
 from edge.core.values import Class
@@ -134,6 +135,7 @@ class _Reader:
         self.plans = [joined(plan, self.companions, self.mistakes) for plan in self.plans]
         outputs = self._read_outputs()
         self._check_supplies(outputs)
+        check_names(self.file.room, self.file.person, self.zones, self.mistakes)
         home, gateway, uplink, journal = self.file.home, self.file.gateway, self.file.uplink, self.file.journal
         if self.mistakes.lines or home is None or gateway is None or uplink is None or journal is None:
             raise ConfigError(self.mistakes.lines)

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from edge.console.tables import ConsoleTable, PersonTable, RoomTable, StaffTable, instruction_mistakes
 from edge.core.values import Operation
 from edge.journal import JournalConfig
 from edge.schema import Ms
@@ -61,12 +62,13 @@ class GatewayTable:
 
 @dataclass(frozen=True, slots=True)
 class ZoneTable:
-    """`[[zone]]`: see `edge.core.plan.ZonePlan`."""
+    """`[[zone]]`: see `edge.core.plan.ZonePlan`; `instructions` is what to do when it burns there, for the console."""
 
     code: str
     name: str
     confirm_after: Ms = Ms(60_000)
     reset_pulse: Ms = Ms(0)
+    instructions: tuple[str, ...] = ()
 
     def mistakes(self) -> Iterable[Mistake]:
         yield from _words("name", self.name)
@@ -74,6 +76,7 @@ class ZoneTable:
             yield "confirm_after", _up_to(CONFIRM_AFTER_MAX_MS), f"{self.confirm_after}ms"
         if self.reset_pulse > RESET_PULSE_MAX_MS:
             yield "reset_pulse", _up_to(RESET_PULSE_MAX_MS), f"{self.reset_pulse}ms"
+        yield from instruction_mistakes(self.instructions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +127,10 @@ class File:
     output: tuple[dict[str, Any] | None, ...] = ()
     uplink: UplinkConfig | None = field(default_factory=lambda: UplinkConfig(enabled=False))
     journal: JournalConfig | None = field(default_factory=JournalConfig)
+    console: ConsoleTable | None = None
+    person: tuple[PersonTable | None, ...] = ()
+    room: tuple[RoomTable | None, ...] = ()
+    staff: StaffTable | None = None
 
 
 REQUIRED = ("home", "gateway", "zone", "source", "point")
