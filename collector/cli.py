@@ -19,6 +19,7 @@ from collector.identity.commands import add_authority, add_bundle_options, add_e
 from collector.serve import CannotServe, locked, serve
 from collector.settings import SILENT_AFTER_MAX_MS, Broker, Settings, address, duration_ms, is_loopback
 from collector.store import StoreError, people
+from collector.store.backup import back_up
 from collector.store.intake import Intake
 from collector.store.reader import Reader
 from collector.store.schema import FILE
@@ -129,6 +130,16 @@ def _rebuild(options: argparse.Namespace) -> int:
     return 0
 
 
+def _backup(options: argparse.Namespace) -> int:
+    _need_store(options.data)
+    try:
+        size = back_up(options.data, options.to)
+    except OSError as error:
+        raise Refused(str(error)) from error
+    print(f"{options.to}: {size} bytes; to restore, end the collector and put it in the place of {options.data / FILE}")
+    return 0
+
+
 # --- parts of them --------------------------------------------------------------------------------------------------
 
 
@@ -196,7 +207,9 @@ def _parser() -> argparse.ArgumentParser:
     verify = commands.add_parser("verify", help="check every hash, chain and number in the store; 1 if any is wrong")
     rebuild = commands.add_parser("rebuild", help="count positions anew and print the board as folded from the store")
     _add_silent_after(rebuild)
-    for command, run in ((verify, _verify), (rebuild, _rebuild)):
+    backup = commands.add_parser("backup", help="copy the store to a file, also while the collector runs")
+    backup.add_argument("to", type=Path, metavar="FILE", help="a file that is not there yet")
+    for command, run in ((verify, _verify), (rebuild, _rebuild), (backup, _backup)):
         _add_data(command)
         command.set_defaults(run=run)
     return parser
