@@ -73,12 +73,13 @@ class Point:
     `heard_ms` is the last good reading, or the start before the first one (`is_heard`). `has_more` says that a reading
     has to pass `readings.admit` first: a rule that refuses some, a value that must move, points that are told of it.
     `broken_ms` is since when the device itself says that its sensor is broken; `troubles` what else is wrong with the
-    point (`troubles`), for as long as it is.
+    point (`troubles`), for as long as it is; `is_watched` whether a deadline for its next move is set.
     """
 
     __slots__ = (
         "broken_ms", "bus", "followers", "has_more", "has_words", "heard_ms", "is_clean", "is_heard", "is_restored",
-        "module", "moved_ms", "plan", "rule", "state", "step", "troubles", "unit", "unknown", "value",
+        "is_watched", "module", "moved_ms", "plan", "refuses", "rule", "state", "step", "troubles", "unit",
+        "unknown", "value",
     )  # fmt: skip
 
     def __init__(self, plan: PointPlan, bus: Group, unit: Group, now_ms: int) -> None:
@@ -98,9 +99,11 @@ class Point:
         self.heard_ms = now_ms
         self.broken_ms: int | None = None
         self.moved_ms = now_ms
+        self.is_watched = False
         self.troubles: set[str] = set()
         self.followers: list[Point] = []
-        self.has_more = plan.stuck_after_ms is not None or hasattr(self.module, "refuses")
+        self.refuses: Callable[[Any, int], Unknown | None] | None = getattr(self.module, "refuses", None)
+        self.has_more = plan.stuck_after_ms is not None or self.refuses is not None
 
 
 @dataclass(slots=True)

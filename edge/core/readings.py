@@ -11,9 +11,7 @@ from edge.core.values import Hour, Learned, Reading, Unknown
 
 def admit(panel: Panel, point: Point, value: int) -> Unknown | None:
     """Why the rule refuses a reading, or None where it may have it. What follows the point has been told of it then."""
-    refuses = getattr(point.module, "refuses", None)
-    refused: Unknown | None = refuses(point.rule, value) if refuses is not None else None
-    if refused is not None:
+    if point.refuses is not None and (refused := point.refuses(point.rule, value)) is not None:
         return refused
     for follower in point.followers:
         follower.state = follower.module.beside(follower.rule, follower.state, value, panel.now_ms)
@@ -30,19 +28,21 @@ def refuses_some(rule: Rule) -> bool:
 def believed(panel: Panel, reading: Reading) -> Reading:
     """The reading, or the reason why its number is no value."""
     point = panel.points[reading.point]
-    refused = None if reading.value is None else point.module.refuses(point.rule, reading.value)
+    refused = None if reading.value is None or point.refuses is None else point.refuses(point.rule, reading.value)
     return reading if refused is None else Reading(reading.point, None, refused)
 
 
 def _watch_for_standstill(panel: Panel, point: Point, value: int) -> None:
     if value != point.value:
         point.moved_ms = panel.now_ms
-        if STUCK in point.troubles:
+        if point.troubles and STUCK in point.troubles:
             point.troubles.discard(STUCK)
+            point.is_watched = False
             point.is_clean = False  # so that the good reading that this is ends the fault
     elif point.unknown is not None:  # nobody saw whether it moved meanwhile
         point.moved_ms += panel.now_ms - point.heard_ms
-    if (Task.STUCK, point.plan.code) not in panel.due and STUCK not in point.troubles:
+    if not point.is_watched:
+        point.is_watched = True
         panel.call_at(point.moved_ms + (point.plan.stuck_after_ms or 0), Task.STUCK, point.plan.code)
 
 

@@ -18,7 +18,10 @@ def after_standstill(panel: Panel, code: str) -> None:
     stuck_after_ms = point.plan.stuck_after_ms or 0
     if point.moved_ms + stuck_after_ms > panel.now_ms:
         panel.call_at(point.moved_ms + stuck_after_ms, Task.STUCK, code)
-    elif point.unknown is None:  # else it is silent, which is another fault, and is watched again when it is heard
+        return
+    # What is silent is another fault, and is watched again when it is heard; what is stuck, when it moves.
+    point.is_watched = point.unknown is None
+    if point.unknown is None:
         point.troubles.add(STUCK)
         point.is_clean = False
         raise_condition(panel, Class.FAULT, code, point.plan.zone, value=point.value, word=STUCK)
