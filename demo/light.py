@@ -15,7 +15,8 @@ from edge.gateway import Gateway
 from edge.outputs import OutputConfig
 from edge.own_points import OUTPUT_PREFIX
 from edge.profiles import MeterProfile, TransducerProfile, load
-from edge.sources.i2c import I2cAt, I2cConfig, value_of
+from edge.sources.i2c import I2cConfig
+from edge.sources.i2c_chips import I2cAt, value_of
 from edge.sources.modbus.config import ModbusConfig
 from edge.sources.modbus.unit import Unit
 from simulators.building import Building
@@ -95,12 +96,14 @@ def _feedback(building: Building, output: OutputConfig) -> Reading:
 
 
 def _analog(building: Building, config: I2cConfig, point: str, at: I2cAt) -> Reading:
+    if at.channel is None:
+        raise ValueError(f"a light home has no {at.quantity} on I2C")
     volts = building.volts(at.channel, at.chip)
     if volts is None:
         return Reading(point, None, Unknown.NACK)
-    full_scale_mv = next(chip.full_scale_mv for chip in config.chip if chip.address == at.chip)
-    counts = round(volts * 1000 * 32768 / full_scale_mv)
-    return _reading(point, value_of(load(at.profile, TransducerProfile), counts, full_scale_mv))
+    range_mv = next(chip.range_mv for chip in config.chip if chip.address == at.chip)
+    counts = round(volts * 1000 * 32768 / range_mv)
+    return _reading(point, value_of(load(at.transducer, TransducerProfile), counts, range_mv))
 
 
 def _reading(point: str, value: int | Unknown) -> Reading:

@@ -24,12 +24,15 @@ SUPPLY_V = 5.0
 
 
 class Ads1115:
-    """One converter. `volts(ain)` gives the voltage at an input; every call carries the time in nanoseconds."""
+    """One converter. `volts(ain)` gives the voltage at an input; every call carries the time in nanoseconds. `changes`
+    counts the writes that changed a register.
+    """
 
     def __init__(self, volts: Callable[[int], float]) -> None:
         self._volts = volts
         self._registers = dict(POWER_UP)
         self._pointer = CONVERSION
+        self.changes = 0
         self._done_ns: int | None = None
 
     def write(self, data: bytes, now_ns: int) -> None:
@@ -52,6 +55,7 @@ class Ads1115:
 
     def _store(self, register: int, word: int, now_ns: int) -> None:
         self._registers[register] = word
+        self.changes += 1
         if register != CONFIG:
             return
         starts = not word & 0x0100 or word & 0x8000

@@ -22,6 +22,7 @@ from simulators.devices import (
     ModbusException,
     RelayBoard,
     TemperatureTransmitter,
+    VigirexRhu,
 )
 from simulators.faults import Chatter, FaultBoard, Stuck
 from simulators.plan import Analog, Plan
@@ -178,6 +179,8 @@ class Building:
     def _device(self, unit: plans.Unit) -> Device:
         if unit.model == "acrel-asj":
             return AcrelAsj(self.sense, unit.residual[0], unit.unit)
+        if unit.model == "vigirex-rhu":
+            return VigirexRhu(self.sense, unit.residual[0])
         if unit.model == "temperature-transmitter":
             return TemperatureTransmitter([lambda name=name: self.sense(name) for name in unit.temperature])  # type: ignore[misc]
         if unit.model == "leakage-temperature-monitor":
@@ -224,9 +227,10 @@ def _places(plan: Plan) -> tuple[dict[str, str], dict[str, str]]:
         is_tcp = plan.sources[unit.source].transport == "tcp"
         places[f"{unit.source}/{unit.unit}"] = "tcp" if is_tcp else "rtu unit"
         aliases[f"modbus/{unit.unit}"] = f"{unit.source}/{unit.unit}"
-    if plan.analogs:
+    chips = [*(each.address for each in plan.analogs), *(each.address for each in plan.sensors)]
+    if chips:
         places["i2c"] = "i2c"
-    for analog in plan.analogs:
-        places[f"i2c/0x{analog.address:02x}"] = "i2c"
-        aliases[f"i2c/{analog.address}"] = f"i2c/0x{analog.address:02x}"
+    for address in chips:
+        places[f"i2c/0x{address:02x}"] = "i2c"
+        aliases[f"i2c/{address}"] = f"i2c/0x{address:02x}"
     return places, aliases

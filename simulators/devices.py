@@ -136,6 +136,48 @@ class AcrelAsj(RegisterTable):
             self._settings[at] = value
 
 
+class VigirexRhu(RegisterTable):
+    """Schneider Vigirex RHU residual-current relay: FC03, status words each behind a validity word, then measurements.
+
+    The user guide's channel summary: 0x00C8/C9 alarm, CA/CB pre-alarm, CC/CD alarm memorised, CE/CF toroid connected;
+    0x0190 residual current in mA, 0x01A4 its maximum, 0x01B8 percent of the threshold 0x01F4 (30 to 30000 mA). Until
+    the relay has measured once (`is_valid` False) no bit is valid. An open lead is a toroid that is not connected.
+    """
+
+    ALARM_MA, PRE_ALARM_SHARE = 300, 0.5
+
+    def __init__(self, sense: Sense, residual: str) -> None:
+        self.is_valid = True
+        self.is_memorised = False
+        self._sense, self._residual = sense, residual
+        self._highest_ma = 0
+        cells: dict[int, Callable[[], int]] = {at: lambda: int(self.is_valid) for at in (0xC8, 0xCA, 0xCC, 0xCE)}
+        cells |= {0x00C9: self.alarm, 0x00CB: self.pre_alarm, 0x00CD: lambda: int(self.is_memorised)}
+        cells |= {0x00CF: self.toroid, 0x0190: self.residual_ma, 0x01A4: lambda: self._highest_ma}
+        cells |= {0x01B8: lambda: min(self.residual_ma() * 100 // self.ALARM_MA, 200), 0x01F4: lambda: self.ALARM_MA}
+        super().__init__(READ_HOLDING, cells, length=0x0200)
+
+    def toroid(self) -> int:
+        """1 while the toroid is connected."""
+        return int(not math.isnan(self._sense(self._residual)))
+
+    def residual_ma(self) -> int:
+        """The measured residual current; without a toroid nothing is measured."""
+        current_ma = min(u16(self._sense(self._residual)), 60_000)
+        self._highest_ma = max(self._highest_ma, current_ma)
+        return current_ma
+
+    def alarm(self) -> int:
+        """1 at or above the threshold, which is also memorised."""
+        is_alarm = self.residual_ma() >= self.ALARM_MA
+        self.is_memorised |= is_alarm
+        return int(is_alarm)
+
+    def pre_alarm(self) -> int:
+        """1 at or above half the threshold."""
+        return int(self.residual_ma() >= self.ALARM_MA * self.PRE_ALARM_SHARE)
+
+
 class TemperatureTransmitter(RegisterTable):
     """Generic temperature transmitter: FC04, a signed word of 0.1 °C a channel from 0x0000; 0x7FFF: broken sensor.
 

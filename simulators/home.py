@@ -21,9 +21,10 @@ from simulators.building import Building
 from simulators.chip import GpioChip
 from simulators.control import ControlFace, Controller
 from simulators.gpio import GpioFace
-from simulators.i2c import I2cFace, I2cWorld
+from simulators.i2c import Chip, I2cFace, I2cWorld
 from simulators.modbus import Bus, TcpFace
 from simulators.modbus_rtu import RtuFace, link
+from simulators.sht3x import Sht3x
 
 # Ramps and detectors need no finer step; 10 Hz costs next to nothing.
 TICK_S = 0.1
@@ -88,8 +89,7 @@ class HomeSimulator:
             self.catch_up()
 
     async def _start_sockets(self) -> None:
-        addresses = sorted({analog.address for analog in self.building.plan.analogs})
-        chips = {address: Ads1115(partial(self.building.terminal_volts, address)) for address in addresses}
+        chips = chips_of(self.building)
         self._sockets = {
             "gpio": GpioFace(self.building, self.chip),
             "i2c": I2cFace(I2cWorld(chips, self.building.faults)),
@@ -149,6 +149,17 @@ class HomeSimulator:
         """Remove what this simulator, or one that was killed here, left behind."""
         for name in ("ready.json", "gpio.sock", "i2c.sock", "control.sock", "rtu"):
             (self.folder / name).unlink(missing_ok=True)
+
+
+def chips_of(building: Building) -> dict[int, Chip]:
+    """The chips on the building's I2C bus by their addresses."""
+    addresses = sorted({analog.address for analog in building.plan.analogs})
+    chips: dict[int, Chip] = {at: Ads1115(partial(building.terminal_volts, at)) for at in addresses}
+    for sensor in building.plan.sensors:
+        chips[sensor.address] = Sht3x(
+            partial(building.sense, sensor.temperature), partial(building.sense, sensor.humidity)
+        )
+    return chips
 
 
 def _in_loop(call: Callable[..., None]) -> Callable[..., None]:

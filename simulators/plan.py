@@ -8,6 +8,7 @@
     [[output]]            pin, name
     [[unit]]              source, unit, model and the quantities that the model measures
     [[analog]]            address, ain, kind (pressure, loop) and the quantities that it measures
+    [[sensor]]            address, model (sht3x) and the quantities that it measures
 """
 
 from __future__ import annotations
@@ -22,10 +23,12 @@ from typing import Any, TypeVar
 
 INPUT_KINDS = ("smoke", "gas", "call-point", "mains", "button")
 ANALOG_KINDS = ("pressure", "loop")
+SENSOR_MODELS = ("sht3x",)
 TRANSPORTS = ("tcp", "rtu")
 # Which keys of a [[unit]] name quantities, and how many of them, by model. None: as many as are written.
 MODELS: Mapping[str, Mapping[str, int | None]] = {
     "acrel-asj": {"residual": 1},
+    "vigirex-rhu": {"residual": 1},
     "temperature-transmitter": {"temperature": None},
     "leakage-temperature-monitor": {"residual": None, "temperature": None},
     "lx47le-125": {"residual": 1, "temperature": 1, "voltage": 1, "load": 1},
@@ -101,6 +104,16 @@ class Analog:
 
 
 @dataclass(frozen=True, slots=True)
+class Sensor:
+    """A sensor with a digital output on the I2C bus: the air's temperature and relative humidity in %."""
+
+    address: int
+    model: str
+    temperature: str
+    humidity: str
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """A whole wiring plan. `quantities` maps "place.quantity" to its value at the start, `names` place to its words."""
 
@@ -113,6 +126,7 @@ class Plan:
     outputs: tuple[Output, ...]
     units: tuple[Unit, ...]
     analogs: tuple[Analog, ...]
+    sensors: tuple[Sensor, ...] = ()
 
 
 def load(building: str | Path) -> Plan:
@@ -152,8 +166,10 @@ def parse(document: Mapping[str, Any], file: str) -> Plan:
         outputs=reader.tables(Output, document, "output"),
         units=reader.tables(Unit, document, "unit"),
         analogs=reader.tables(Analog, document, "analog"),
+        sensors=reader.tables(Sensor, document, "sensor"),
     )
-    reader.unknown(document, {"building", "noise", "places", "sources", "input", "output", "unit", "analog"}, "")
+    known = {"building", "noise", "places", "sources", "input", "output", "unit", "analog", "sensor"}
+    reader.unknown(document, known, "")
     reader.mistakes.extend(f"{file}: {mistake}" for mistake in _mistakes(plan))
     if reader.mistakes:
         raise PlanError("\n".join(reader.mistakes))
@@ -219,6 +235,8 @@ def _mistakes(plan: Plan) -> Iterator[str]:
     yield from _references(plan)
     yield from _doubled("pin", [*(each.pin for each in plan.inputs), *(each.pin for each in plan.outputs)])
     yield from _doubled("unit", [f"{unit.source}/{unit.unit}" for unit in plan.units])
+    chips = [*{each.address for each in plan.analogs}, *(each.address for each in plan.sensors)]
+    yield from _doubled("I2C address", [f"0x{address:02x}" for address in chips])
     yield from _doubled("analog", [f"0x{each.address:02x}/{each.ain}" for each in plan.analogs])
 
 
@@ -228,6 +246,7 @@ def _choices(plan: Plan) -> Iterator[str]:
         *((f"input[{at}].kind", each.kind, INPUT_KINDS) for at, each in enumerate(plan.inputs)),
         *((f"analog[{at}].kind", each.kind, ANALOG_KINDS) for at, each in enumerate(plan.analogs)),
         *((f"unit[{at}].model", each.model, tuple(MODELS)) for at, each in enumerate(plan.units)),
+        *((f"sensor[{at}].model", each.model, SENSOR_MODELS) for at, each in enumerate(plan.sensors)),
         *((f"unit[{at}].source", each.source, tuple(plan.sources)) for at, each in enumerate(plan.units)),
     )
     for where, value, choices in checks:
@@ -251,6 +270,8 @@ def _references(plan: Plan) -> Iterator[str]:
     for at, analog in enumerate(plan.analogs):
         keys = ("resistance",) if analog.kind == "loop" else ("pressure", "temperature")
         named.extend((f"analog[{at}].{key}", getattr(analog, key)) for key in keys)
+    for at, sensor in enumerate(plan.sensors):
+        named += [(f"sensor[{at}].temperature", sensor.temperature), (f"sensor[{at}].humidity", sensor.humidity)]
     for where, name in named:
         if name not in plan.quantities:
             yield f"{where}: no quantity {name!r} among the places"

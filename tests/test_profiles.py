@@ -5,11 +5,14 @@ from pathlib import Path
 import pytest
 
 from edge.core.values import Unknown
-from edge.profiles import MeterProfile, TransducerProfile, load, shipped
+from edge.profiles import ChipProfile, MeterProfile, TransducerProfile, load, shipped
 from edge.schema import ConfigError
 from edge.sources.modbus.plan import decoder
 
-METERS = ("acrel-asj", "lx47le-125", "monitor-4i4t", "relay-8", "temperature-4ch")
+METERS = (
+    *("acrel-asj", "lx47le-125", "monitor-4i4t", "relay-8", "schneider-rhu", "temperature-1ch", "temperature-4ch"),
+)
+CHIPS = ("sht3x",)
 TRANSDUCERS = ("transducer-0v5-4v5-2MPa5", "volts")
 
 # STANDARDS.md, section 4, and the wiring page of the example home: function, address, raw word, value, unit, scale.
@@ -17,6 +20,16 @@ FIGURES = [
     ("acrel-asj", "residual_current", 3, 0x0000, 0x012C, 300, "mA", 0),
     ("acrel-asj", "device_alarm", 3, 0x001B, 0b010, 1, "", 0),
     ("acrel-asj", "device_warning", 3, 0x001B, 0b001, 1, "", 0),
+    ("schneider-rhu", "residual_current", 3, 0x0190, 0x012C, 300, "mA", 0),
+    ("schneider-rhu", "residual_current", 3, 0x0190, 60_001, Unknown.OUT_OF_RANGE, "mA", 0),
+    ("schneider-rhu", "percent_of_threshold", 3, 0x01B8, 90, 90, "%", 0),
+    ("schneider-rhu", "device_alarm", 3, 0x00C9, 0b1, 1, "", 0),
+    ("schneider-rhu", "device_warning", 3, 0x00CB, 0b10, 0, "", 0),
+    ("schneider-rhu", "device_alarm_memorised", 3, 0x00CD, 0b1, 1, "", 0),
+    ("temperature-1ch", "temperature", 4, 0x0000, 215, 21_500, "°C", -3),
+    ("temperature-1ch", "temperature", 4, 0x0000, 0x8000, Unknown.SENSOR_BROKEN, "°C", -3),
+    ("lx47le-125", "switched_off", 4, 0x0000, 0x00F0, 0, "", 0),
+    ("lx47le-125", "switched_off", 4, 0x0000, 0x010F, 1, "", 0),
     ("lx47le-125", "residual_current", 4, 0x0005, 0x0140, 320, "mA", 0),
     ("lx47le-125", "neutral_temperature", 4, 0x0006, 0x0029, 41_000, "°C", -3),
     ("lx47le-125", "phase_temperature", 4, 0x0007, 0x002B, 43_000, "°C", -3),
@@ -33,11 +46,13 @@ FIGURES = [
 
 
 def test_all_that_are_shipped_are_read_and_name_their_manual() -> None:
-    assert shipped() == tuple(sorted(METERS + TRANSDUCERS))
+    assert shipped() == tuple(sorted(METERS + TRANSDUCERS + CHIPS))
     for name in METERS:
         assert load(name, MeterProfile).source
     for name in TRANSDUCERS:
         assert load(name, TransducerProfile).source
+    for name in CHIPS:
+        assert load(name, ChipProfile).source
 
 
 @pytest.mark.parametrize(("name", "quantity", "function", "address", "word", "value", "unit", "scale"), FIGURES)
@@ -63,6 +78,7 @@ WRONG = [
     (GOOD.replace('kind = "modbus"', 'kind = "modbus"\ncoils = 4'), "coils: expected 0 for a device that is read"),
     (GOOD.split("[")[0], "quantity: expected at least one quantity, or coils"),
     (GOOD + "broken_when = { function = 1, address = 0, mask = 1 }\n", "broken_when.function: expected 3 or 4"),
+    (GOOD + "valid_when = { function = 3, address = 0, mask = 0 }\n", "valid_when.mask: expected bits"),
     (GOOD.replace("= 3", "="), "mine.toml: Invalid value"),
 ]
 

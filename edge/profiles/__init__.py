@@ -1,4 +1,4 @@
-"""Device profiles: what a meter's registers or a transducer's volts mean, as data.
+"""Device profiles: what a meter's registers, a transducer's volts or a chip's words mean, as data.
 
 A profile is a TOML file. Those shipped stand beside this module and are named by their file ("acrel-asj"); an
 installer's own is named by its absolute path ("/etc/shouwang/my-meter.toml"). Every profile names the manual that its
@@ -17,18 +17,23 @@ from edge.schema import ConfigError, Mistakes, read_table
 FOLDER = Path(__file__).parent
 READ_BITS = (1, 2)
 READ_REGISTERS = (3, 4)
+# A chip's answer has two words: temperature and humidity.
+CHIP_WORDS = (0, 1)
 _WIDTHS = {"bit": 1, "u16": 1, "i16": 1, "u32": 2, "i32": 2, "float32": 2}
 
-P = TypeVar("P", "MeterProfile", "TransducerProfile")
+P = TypeVar("P", "MeterProfile", "TransducerProfile", "ChipProfile")
 
 
 @dataclass(frozen=True, slots=True)
 class StatusBits:
-    """Bits of a register of their own that say the sensor is broken: set in `mask` means broken."""
+    """Bits of a register of their own that say what a value is worth. They hold while any of `mask` is set; with
+    `clear` while all of them are clear.
+    """
 
     function: int
     address: int
     mask: int
+    clear: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +43,8 @@ class Quantity:
     Value = raw * `multiply` / `divide`, rounded; the physical value is value * 10**`scale` in `unit`. `low` and
     `high` bound the value that the device can mean; outside them the reading is out of range. `broken` lists raw
     values by which the device says that its sensor is broken. With `mask` the value is 1 where any of these bits is
-    set, else 0.
+    set, else 0. While `broken_when` holds, the sensor is broken; while `valid_when` does not, the device itself
+    refuses to vouch for the value.
     """
 
     function: int
@@ -54,6 +60,7 @@ class Quantity:
     broken: tuple[int, ...] = ()
     mask: int | None = None
     broken_when: StatusBits | None = None
+    valid_when: StatusBits | None = None
 
     @property
     def width(self) -> int:
@@ -69,8 +76,11 @@ class Quantity:
             yield "address", "0 to 0xFFFF", self.address
         if self.divide < 1:
             yield "divide", "1 or more", self.divide
-        if self.broken_when is not None and self.broken_when.function not in READ_REGISTERS:
-            yield "broken_when.function", "3 or 4", self.broken_when.function
+        for key, bits in (("broken_when", self.broken_when), ("valid_when", self.valid_when)):
+            if bits is not None and bits.function not in READ_REGISTERS:
+                yield f"{key}.function", "3 or 4", bits.function
+            if bits is not None and not 0 < bits.mask <= 0xFFFF:
+                yield f"{key}.mask", "bits of a 16-bit word", bits.mask
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,9 +135,50 @@ class TransducerProfile:
             yield "high_mv", f"more than low_mv ({self.low_mv})", self.high_mv
 
 
+@dataclass(frozen=True, slots=True)
+class WordQuantity:
+    """One 16-bit word of a chip's answer, counted from 0: 0 means the value `low`, 0xFFFF means `high`, linear between.
+    A value outside `plausible_low` … `plausible_high` is out of range.
+    """
+
+    word: int
+    unit: str
+    scale: int
+    low: int
+    high: int
+    plausible_low: int | None = None
+    plausible_high: int | None = None
+
+    def mistakes(self) -> Iterable[tuple[str, str, object]]:
+        """What the types cannot say."""
+        if self.high <= self.low:
+            yield "high", f"more than low ({self.low})", self.high
+        if self.word not in CHIP_WORDS:
+            yield "word", f"one of {', '.join(map(str, CHIP_WORDS))}", self.word
+
+
+@dataclass(frozen=True, slots=True)
+class ChipProfile:
+    """A sensor with its own digital output on an I2C bus: what the words of its answer mean. `driver` names how it is
+    asked.
+    """
+
+    title: str
+    source: str
+    kind: Literal["chip"]
+    driver: Literal["sht3x"]
+    supervised: bool = True
+    quantity: dict[str, WordQuantity] = field(default_factory=dict)
+
+    def mistakes(self) -> Iterable[tuple[str, str, object]]:
+        """What the types cannot say."""
+        if not self.quantity:
+            yield "quantity", "at least one quantity", "none"
+
+
 @cache
 def load(name: str, kind: type[P]) -> P:
-    """The profile of that name as `kind` (MeterProfile or TransducerProfile).
+    """The profile of that name as `kind` (MeterProfile, TransducerProfile or ChipProfile).
 
     ConfigError says what is wrong: with the name (and lists those shipped), with the file, or with its kind.
     """

@@ -8,10 +8,12 @@ read once more after the conversion: a reset in between is an error and no value
 
 import time
 from collections.abc import Callable
-from typing import Any, Protocol
 
 from smbus2 import i2c_msg
 
+from edge.sources.i2c_bus import BadAnswer, I2cBus
+
+ADDRESSES = (0x48, 0x49, 0x4A, 0x4B)
 CONVERSION, CONFIG = 0, 1
 FULL_SCALE_CODES = {6144: 0, 4096: 1, 2048: 2, 1024: 3}
 """PGA codes by full scale in mV."""
@@ -23,20 +25,6 @@ _SINGLE_ENDED = 0b100
 # The data sheet allows the oscillator 10 %.
 _CONVERSION_S = 1.1 / _RATE_HZ
 _READY_TRIES = 5
-
-
-class I2cBus(Protocol):
-    """What a bus has to offer: smbus2's combined transfers."""
-
-    def i2c_rdwr(self, *messages: Any) -> None:
-        """Carry out the messages as one transaction. Raises OSError."""
-
-    def close(self) -> None:
-        """Let the bus go."""
-
-
-class BadAnswer(Exception):
-    """The chip answered, but not with what was asked of it."""
 
 
 def read_counts(

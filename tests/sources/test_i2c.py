@@ -2,6 +2,8 @@
 
 import asyncio
 import threading
+from contextlib import suppress
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +13,15 @@ from hypothesis import strategies as st
 
 from edge import locks
 from edge.core.values import Unknown
-from edge.profiles import TransducerProfile, load
-from edge.sources import backends, i2c
-from edge.sources.ads1115 import BadAnswer, read_counts
-from edge.sources.i2c import I2cConfig, I2cSource, describe, value_of
+from edge.profiles import ChipProfile, TransducerProfile, load
+from edge.schema import Mistakes, read_table
+from edge.sources import SOURCES, backends, i2c, sht3x
+from edge.sources.ads1115 import read_counts
+from edge.sources.i2c import I2cConfig, I2cSource, describe
+from edge.sources.i2c_bus import BadAnswer
+from edge.sources.i2c_chips import value_of, value_of_word
 from edge.sources.seam import Site
+from simulators import sht3x as sim_sht3x
 from tests.simulators.running import RunningHome
 from tests.sources.field import (
     Heard,
@@ -288,9 +294,136 @@ def test_a_bus_whose_transfers_fail_in_a_row_is_opened_again(tmp_path: Path, mon
     asyncio.run(scenario())
 
 
+def test_a_chip_that_hangs_the_bus_rests_while_its_neighbours_are_read(
+    home: RunningHome, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between two attempts on the sick chip the sound one is read at least once, and never called unknown for it."""
+    monkeypatch.setattr(i2c, "CHANNEL_DEADLINE_S", 0.1)
+    monkeypatch.setattr(i2c, "REOPEN_FIRST_S", 0.25)
+
+    async def scenario() -> None:
+        stanza = {**table(EXAMPLE), "backend": "shouwang-sim", "address": str(home.folder / "i2c.sock")}
+        stanza["chip"] = [{"address": 0x48, "driver": "ads1115"}, {"address": 0x44, "driver": "sht3x"}]
+        points = {"loop-1": {"chip": 0x48, "channel": 2, "period": "100ms"}}
+        points["room"] = {"chip": 0x44, "quantity": "temperature", "period": "100ms"}
+        source = open_source(stanza, points, tmp_path)
+        async with running(source) as heard:
+            await until(lambda: values(heard, "loop-1") and values(heard, "room"), "first values")
+            home.do(fault={"where": "i2c/0x44", "kind": "late", "delay_ms": 120})
+            await heard.until("room", Unknown.TIMEOUT)
+            heard.forget()
+            await heard.more("room", 2)
+            assert set(heard.of("room")) == {Unknown.TIMEOUT}
+            assert len(values(heard, "loop-1")) == len(heard.of("loop-1"))
+            order = [reading.point for reading in heard.readings]
+            assert ("room", "room") not in pairwise(order)
+            home.do(heal="i2c/0x44")
+            await until(lambda: values(heard, "room"), "a value again")
+
+    asyncio.run(scenario())
+
+
+# --- the SHT3x
+
+
+class Sht3x:
+    """A sensor behind i2c_rdwr that answers with these bytes once it was asked often enough."""
+
+    def __init__(self, answer: str, not_ready: int = 0) -> None:
+        self.answer = bytes.fromhex(answer)
+        self.not_ready = not_ready
+        self.commands: list[bytes] = []
+
+    def i2c_rdwr(self, *messages: Any) -> None:
+        for message in messages:
+            if not message.flags & 1:
+                self.commands.append(bytes(message))
+            elif self.not_ready:
+                self.not_ready -= 1
+                raise OSError(121, "Remote I/O error")
+            else:
+                for at, byte in enumerate(self.answer[: message.len]):
+                    message.buf[at] = byte
+
+    def close(self) -> None:
+        pass
+
+
+def test_one_shot_without_clock_stretching() -> None:
+    sensor = Sht3x("BEEF92 BEEF92", not_ready=1)
+    assert sht3x.measure(sensor, 0x44, lambda seconds: None) == (0xBEEF, 0xBEEF)
+    assert sensor.commands == [bytes.fromhex("2400")]
+    with pytest.raises(OSError, match="121"):
+        sht3x.measure(Sht3x("BEEF92 BEEF92", not_ready=9), 0x44, lambda seconds: None)
+
+
+@pytest.mark.parametrize("answer", ["BEEF93 BEEF92", "BEEF92 BEEE92", "FFFFFF FFFFFF", "000000 000000", "BEEF92 BEEF"])
+def test_an_answer_whose_checksums_do_not_hold_is_none(answer: str) -> None:
+    """A bus that is stuck high or low reads as all ones or all zeros, which no checksum fits."""
+    with pytest.raises(BadAnswer, match="checksum"):
+        sht3x.measure(Sht3x(answer), 0x44, lambda seconds: None)
+
+
+def test_what_the_words_of_an_sht3x_mean() -> None:
+    """The data sheet's formulas (4.13), with its own ends."""
+    profile = load("sht3x", ChipProfile)
+    temperature, humidity = profile.quantity["temperature"], profile.quantity["humidity"]
+    words = (0x0000, 0x6666, 0x8000, 0xFFFF)
+    assert [value_of_word(temperature, word) for word in words] == [
+        Unknown.OUT_OF_RANGE,
+        25_000,
+        42_501,
+        Unknown.OUT_OF_RANGE,
+    ]
+    assert [value_of_word(humidity, word) for word in words] == [0, 400, 500, 1000]
+
+
+@given(st.binary(min_size=6, max_size=6))
+def test_any_six_bytes_are_two_words_with_their_checksums_or_a_bad_answer(data: bytes) -> None:
+    try:
+        words = sht3x.measure(Sht3x(data.hex()), 0x44, lambda seconds: None)
+    except BadAnswer:
+        assert sim_sht3x.crc8(data[:2]) != data[2] or sim_sht3x.crc8(data[3:5]) != data[5]
+    else:
+        assert b"".join(map(sim_sht3x.sealed, words)) == data
+
+
+@given(st.integers(0, 0xFFFF))
+def test_every_word_is_a_plausible_value_or_a_reason(word: int) -> None:
+    for quantity in load("sht3x", ChipProfile).quantity.values():
+        value = value_of_word(quantity, word)
+        assert isinstance(value, Unknown) or -45_000 <= value <= 130_000
+
+
+class Answers(Ads1115):
+    """A converter that answers each read with whatever comes next."""
+
+    def __init__(self, answers: list[bytes]) -> None:
+        super().__init__(**{f"ain{channel}": 0.0 for channel in range(4)})
+        self.answers = answers
+
+    def i2c_rdwr(self, *messages: Any) -> None:
+        for message in messages:
+            if message.flags & 1:
+                answer = self.answers.pop(0) if self.answers else b"\0\0"
+                message.buf[0], message.buf[1] = answer[0], answer[1]
+
+
+@given(st.lists(st.binary(min_size=2, max_size=2) | st.just(bytes.fromhex("C183")), max_size=9))
+def test_whatever_a_converter_answers_is_a_count_under_its_configuration_or_a_bad_answer(answers: list[bytes]) -> None:
+    chip = Answers(list(answers))
+    with suppress(BadAnswer):
+        counts = read_counts(chip, 0x48, 0, 6144, lambda seconds: None)
+        assert isinstance(value_of(load("volts", TransducerProfile), counts, 6144), int)
+        taken = answers[: len(answers) - len(chip.answers)]
+        assert taken[-1] == bytes.fromhex("C183"), "the configuration that was written is read after the conversion"
+
+
 # --- configuration
 
 MISTAKES = [
+    ({"chip": [{"address": 0x48, "driver": "sht3x"}]}, "address: expected 0x44 to 0x45 for an SHT3X, got 0x48"),
+    ({"chip": [{"address": 0x44, "driver": "sht3x", "full_scale_mv": 6144}]}, "only a converter has a full scale"),
     ({"chip": [{"address": 0x50, "driver": "ads1115"}]}, "0x48 to 0x4B"),
     ({"chip": [{"address": 0x48, "driver": "ads1115", "full_scale_mv": 5000}]}, "one of 6144, 4096"),
     ({"chip": [{"address": 0x48, "driver": "mcp3008"}]}, 'driver: expected one of "ads1115"'),
@@ -311,8 +444,38 @@ def test_a_channel_is_described_or_refused() -> None:
     pressure, loop = wired_of("i2c", POINTS)
     assert describe(config, pressure.at) == ("MPa", -3, TRANSDUCER, True, "i2c/0x48")
     assert describe(config, loop.at) == ("V", -3, "volts", True, "i2c/0x48")
+    sensor = config_of({**table(EXAMPLE), "chip": [{"address": 0x44, "driver": "sht3x"}]})
+    at = [wired.at for wired in wired_of("i2c", {
+        "room": {"chip": 0x44, "quantity": "temperature"},
+        "damp": {"chip": 0x44, "quantity": "humidity"},
+        "none": {"chip": 0x44, "quantity": "pressure"},
+        "channel": {"chip": 0x44, "channel": 0},
+        "quantity": {"chip": 0x48, "quantity": "temperature"},
+        "profile": {"chip": 0x44, "quantity": "temperature", "profile": "volts"},
+    })]  # fmt: skip
+    assert describe(sensor, at[0]) == ("°C", -3, "sht3x", True, "i2c/0x44")
+    assert describe(sensor, at[1]) == ("%", -1, "sht3x", True, "i2c/0x44")
+    assert describe(sensor, at[2]) == 'sht3x has no quantity "pressure"; known: temperature, humidity'
+    assert describe(sensor, at[3]) == "chip 0x44 is an sht3x: it has quantities, and no channels"
+    assert describe(config, at[4]) == "chip 0x48 is an ads1115: it has channels, and no quantities"
+    assert "volts.toml" in str(describe(sensor, at[5]))
     (absent,) = wired_of("i2c", {"x": {"chip": 0x49, "channel": 0}})
     assert describe(config, absent.at) == "i2c has no chip 0x49; configured: 0x48"
+
+
+@pytest.mark.parametrize(
+    ("at", "said"),
+    [
+        ({"chip": 0x48}, "channel: expected either channel (of a converter) or quantity (of a sensor), got neither"),
+        ({"chip": 0x48, "channel": 0, "quantity": "temperature"}, "or quantity (of a sensor), got both"),
+        ({"chip": 0x48, "channel": 4}, "channel: expected 0 to 3, got 4"),
+        ({"chip": 0x48, "channel": 0, "profile": "sht3x"}, "profile: expected a transducer's profile"),
+    ],
+)
+def test_a_mistake_in_a_points_place_is_named(at: dict[str, Any], said: str) -> None:
+    mistakes = Mistakes("gateway.toml")
+    read_table(SOURCES["i2c"].at, at, "at", mistakes)
+    assert len(mistakes.lines) == 1 and said in mistakes.lines[0], mistakes.lines
 
 
 def test_a_bus_is_refused_to_a_second_agent(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 from edge import locks
 from edge.core.values import Reading, Unknown
 from edge.sources import Site
-from edge.sources.modbus import Port, open_modbus, port, timetable
+from edge.sources.modbus import ModbusConfig, Port, open_modbus, port, timetable
 from simulators.devices import RelayBoard
 from simulators.modbus import Bus, TcpFace
 from simulators.modbus_rtu import RtuFace, link
@@ -52,6 +52,7 @@ PERIOD = "100ms"
 def quick_probes(monkeypatch: pytest.MonkeyPatch) -> None:
     """A unit that was dead is asked again soon, so that a test of its return is quick."""
     monkeypatch.setattr(timetable, "PROBE_FIRST_S", 0.1)
+    monkeypatch.setattr(port, "LATE_S", 0.1)
 
 
 def stanza(units: Any = UNITS, **line: Any) -> dict[str, Any]:
@@ -141,6 +142,58 @@ def test_an_answer_that_comes_too_late_is_not_taken_for_the_next_one(sort: str, 
             assert 100 not in [value for value in heard.of("leak-1") if not isinstance(value, Unknown)]
 
     asyncio.run(scenario())
+
+
+class Counting(Words):
+    """A unit whose register says how often it was asked."""
+
+    def read(self, function: int, address: int, count: int) -> Sequence[int]:
+        self.words[0] += 1
+        return super().read(function, address, count)
+
+
+def test_the_answer_to_an_earlier_question_is_never_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """LESSONS 12. RTU's frames carry no number, so a slave slower than its time-out gets time to finish."""
+    monkeypatch.setattr(timetable, "PROBE_CAP_S", 0.15)
+    unit = Counting(0, 0)
+    stale: list[Reading] = []
+
+    def take(readings: Sequence[Reading]) -> None:
+        stale.extend(each for each in readings if each.value is not None and each.value != unit.words[0])
+        heard.take(readings)
+
+    heard = Heard()
+
+    async def scenario() -> None:
+        bus = bus_of("meters", {1: unit}, "rtu")
+        bus.faults.inject("meters/1", "late", 0, delay_ms=125)
+        async with rtu(bus) as face:
+            source = open_source(stanza([1], device=face.path, baud=115_200), {"leak-1": POINTS["leak-1"]}, tmp_path)
+            task = asyncio.create_task(source.run(take))
+            await heard.more("leak-1", 10)
+            bus.faults.heal("meters/1")
+            await until(lambda: isinstance(heard.last("leak-1"), int), "a value")
+            task.cancel()
+            await asyncio.wait([task])
+            source.close()
+        assert not stale
+
+    asyncio.run(scenario())
+
+
+def test_a_time_out_follows_the_speed_of_the_line() -> None:
+    """At 300 baud a reply takes 32 times as long as at 9600; what the slave itself may take, 100 ms, is added."""
+    unit = stanza([1])["unit"][0]
+    del unit["timeout"]
+
+    def timeout_ms(**line: Any) -> float:
+        config: ModbusConfig = config_of({"name": "m", "kind": "modbus", "unit": [unit], **line})
+        return round(1000 * config.timeout_s(config.unit[0], 20), 1)
+
+    assert timeout_ms(device="/dev/ttyUSB0", baud=9600) == 134.4
+    assert timeout_ms(device="/dev/ttyUSB0", baud=9600, parity="even") == 137.8
+    assert timeout_ms(device="/dev/ttyUSB0", baud=300) == 1200.0
+    assert timeout_ms(host="127.0.0.1") == 300.0
 
 
 def test_a_whole_bus_that_falls_silent_is_reconnected_and_comes_back(

@@ -75,6 +75,26 @@ def test_the_breakers_vector_is_read() -> None:
     assert asyncio.run(scenario()) == [320, 41, 43]
 
 
+VECTORS = [
+    (0x0190, "01 03 01 90 00 01 85 DB", "01 03 02 01 2C B8 09", 300),
+    (0x001B, "01 03 00 1B 00 01 F4 0D", "01 03 02 00 02 39 85", 0b010),
+    (0x001B, "01 03 00 1B 00 01 F4 0D", "01 03 02 00 04 B9 87", 0b100),
+]
+
+
+@pytest.mark.parametrize(("address", "request_", "reply", "word"), VECTORS)
+def test_the_vectors_of_the_relays_are_asked_and_read(address: int, request_: str, reply: str, word: int) -> None:
+    """STANDARDS.md section 4: the RHU's residual current, the ASJ's status in alarm and with a broken line."""
+
+    async def scenario() -> Any:
+        link, wire, _ = on_line(True, bytes.fromhex(reply))
+        answer = await link.ask(ReadHoldingRegistersRequest(dev_id=1, address=address, count=1), TIMEOUT_S)
+        assert wire.written == bytes.fromhex(request_)
+        return list(answer.registers)
+
+    assert asyncio.run(scenario()) == [word]
+
+
 @pytest.mark.parametrize("reply", [REPLY_300_MA, TCP_REPLY])
 @pytest.mark.parametrize("seed", range(5))
 def test_a_reply_may_come_in_any_pieces(reply: bytes, seed: int) -> None:

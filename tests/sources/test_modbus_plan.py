@@ -129,6 +129,26 @@ def test_a_broken_transformer_is_told_by_its_status_register(
         assert readings[point] == (Reading(point, None, value) if is_reason else Reading(point, value))  # type: ignore[arg-type]
 
 
+RHU = [
+    ([[0b1, 0b1], [300]], 300),
+    ([[0b1, 0b0], [0]], Unknown.SENSOR_BROKEN),
+    ([[0b0, 0b1], [300]], Unknown.REFUSED),
+    ([[0b0, 0b0], [300]], Unknown.REFUSED),
+    ([Unknown.BAD_REPLY, [300]], Unknown.BAD_REPLY),
+    ([[0b1, 0b1], Unknown.TIMEOUT], Unknown.TIMEOUT),
+]
+
+
+@pytest.mark.parametrize(("replies", "value"), RHU)
+def test_a_value_counts_only_with_its_validity_word_and_its_transformer(replies: list[Any], value: Any) -> None:
+    """STANDARDS.md section 4: each status word of the RHU has a validity word before it; 0x00CF: toroid connected."""
+    profile = load("schneider-rhu", MeterProfile)
+    plan = make_plan(fields_of(profile, [("leak", "residual_current")], {}), profile.gap)
+    assert plan.blocks == (Block(3, 0x00CE, 2), Block(3, 0x0190, 1))
+    reading = plan.slots[1][0].reading(replies)
+    assert reading == (Reading("leak", None, value) if isinstance(value, Unknown) else Reading("leak", value))
+
+
 def test_quantities_that_this_unit_has_elsewhere_are_read_there() -> None:
     profile = load("lx47le-125", MeterProfile)
     plan = make_plan(fields_of(profile, [("v", "voltage"), ("leak", "residual_current")], {"voltage": 7}), 8)

@@ -165,6 +165,37 @@ def test_a_unit_that_was_late_is_not_asked_again_before_its_answer_must_have_com
     assert all(interval > 1.99 * TIMEOUT_S for interval in port.intervals(1))
 
 
+def test_no_unit_of_a_serial_line_is_asked_while_its_last_answer_may_still_come() -> None:
+    """RTU's frames carry no number: a slave of 0.9 s would be heard as an answer to what it was asked next."""
+    port = Port([Turn(1, 0.1, 0.1, rest_s=1.0), Turn(2, 0.1, 0.1, rest_s=1.0)], lambda unit, now: unit != 1)
+    port.run(60.0)
+    assert min(port.intervals(1)) >= 1.1
+    assert max(port.intervals(2)) <= 0.21, "the neighbour's period is its own"
+
+
+def test_probes_are_jittered_so_that_ports_do_not_probe_together() -> None:
+    def intervals(seed: int) -> list[float]:
+        port = Port(turns(2), lambda unit, now: unit != 1)
+        port.timetable.random = random.Random(seed)
+        port.run(300.0)
+        return [round(interval, 3) for interval in port.intervals(1)[8:]]
+
+    one, other = intervals(1), intervals(2)
+    assert one != other and len(set(one)) > len(one) // 2
+    assert all(0.75 * PROBE_CAP_S <= interval <= PROBE_CAP_S + 2 * TIMEOUT_S + 1.0 for interval in one + other)
+
+
+def test_a_write_that_is_tried_again_spends_what_dead_units_may_spend() -> None:
+    port = Port(turns(3), lambda unit, now: unit == 3)
+    port.run(30.0)
+    table, dead = port.timetable, port.timetable.of(1)
+    table.asked(dead, port.now_s, port.now_s + TIMEOUT_S, False)
+    assert table.retry_s(dead) == pytest.approx(port.now_s + 10 * TIMEOUT_S)
+    assert table.retry_s(table.of(3)) == 0.0
+    table.asked(table.of(3), port.now_s, port.now_s + TIMEOUT_S, False)
+    assert table.retry_s(dead) == 0.0, "nobody answers: there is nobody to protect"
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     periods=st.lists(st.sampled_from([0.1, 0.5, 1.0, 2.0]), min_size=1, max_size=8),

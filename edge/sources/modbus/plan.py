@@ -44,29 +44,49 @@ class Field(NamedTuple):
     address: int
 
 
+class Check(NamedTuple):
+    """A status word among the replies, and the bits whose being set (or, where not `is_if_set`, clear) is `reason` for
+    there being no value."""
+
+    block: int
+    offset: int
+    mask: int
+    is_if_set: bool
+    reason: Unknown
+
+    def failure(self, replies: Sequence[Sequence[int] | Unknown]) -> Unknown | None:
+        """Why there is no value, or None."""
+        words = replies[self.block]
+        if isinstance(words, Unknown):
+            return words
+        return self.reason if bool(words[self.offset] & self.mask) is self.is_if_set else None
+
+
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """Where a point's raw registers, and the bits that say its sensor is broken, stand among the replies."""
+    """Where a point's raw registers, and the status words that it depends on, stand among the replies."""
 
     point: str
     decode: Callable[[Sequence[int]], Decoded]
     block: int
     start: int
     end: int
-    status: tuple[int, int, int] | None
+    checks: tuple[Check, ...]
+
+    @property
+    def last_block(self) -> int:
+        """The block with which the reading is complete."""
+        return max(self.block, *(check.block for check in self.checks), 0)
 
     def reading(self, replies: Sequence[Sequence[int] | Unknown]) -> Reading:
         """The reading out of the replies, one for each block, each the registers or why there are none."""
         raw = replies[self.block]
         if isinstance(raw, Unknown):
             return Reading(self.point, None, raw)
-        if self.status is not None:
-            block, offset, mask = self.status
-            status = replies[block]
-            if isinstance(status, Unknown):
-                return Reading(self.point, None, status)
-            if status[offset] & mask:
-                return Reading(self.point, None, Unknown.SENSOR_BROKEN)
+        for check in self.checks:
+            reason = check.failure(replies)
+            if reason is not None:
+                return Reading(self.point, None, reason)
         value = self.decode(raw[self.start : self.end])
         return Reading(self.point, None, value) if isinstance(value, Unknown) else Reading(self.point, value)
 
@@ -96,7 +116,7 @@ def make_plan(fields: Sequence[Field], gap: int) -> Plan:
     slots: list[list[Slot]] = [[] for _ in blocks]
     for field in fields:
         slot = _slot(field, blocks)
-        slots[max(slot.block, slot.status[0] if slot.status else 0)].append(slot)
+        slots[slot.last_block].append(slot)
     return Plan(blocks, tuple(tuple(of_block) for of_block in slots))
 
 
@@ -123,22 +143,29 @@ def _join(block: Block, want: Wanted, gap: int) -> Block | None:
 
 def _wanted(field: Field) -> Iterable[Wanted]:
     yield Wanted(field.quantity.function, field.address, field.quantity.width)
-    status = field.quantity.broken_when
-    if status is not None:
-        yield Wanted(status.function, status.address, 1)
+    for status in (field.quantity.valid_when, field.quantity.broken_when):
+        if status is not None:
+            yield Wanted(status.function, status.address, 1)
 
 
 def _slot(field: Field, blocks: Sequence[Block]) -> Slot:
     quantity = field.quantity
     index = _index(blocks, quantity.function, field.address)
     start = field.address - blocks[index].address
-    status = _status(quantity.broken_when, blocks) if quantity.broken_when else None
-    return Slot(field.point, decoder(quantity), index, start, start + quantity.width, status)
+    return Slot(field.point, decoder(quantity), index, start, start + quantity.width, tuple(_checks(quantity, blocks)))
 
 
-def _status(bits: StatusBits, blocks: Sequence[Block]) -> tuple[int, int, int]:
+def _checks(quantity: Quantity, blocks: Sequence[Block]) -> Iterable[Check]:
+    """Validity first: a status that is not valid says nothing about the sensor."""
+    if (valid := quantity.valid_when) is not None:
+        yield _check(valid, blocks, valid.clear, Unknown.REFUSED)
+    if (broken := quantity.broken_when) is not None:
+        yield _check(broken, blocks, not broken.clear, Unknown.SENSOR_BROKEN)
+
+
+def _check(bits: StatusBits, blocks: Sequence[Block], is_if_set: bool, reason: Unknown) -> Check:
     index = _index(blocks, bits.function, bits.address)
-    return index, bits.address - blocks[index].address, bits.mask
+    return Check(index, bits.address - blocks[index].address, bits.mask, is_if_set, reason)
 
 
 def _index(blocks: Sequence[Block], function: int, address: int) -> int:

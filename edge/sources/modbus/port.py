@@ -33,6 +33,9 @@ RECONNECT_CAP_S = 5.0
 SILENT_LINE_S = 5.0
 # A siren may not wait as long as a meter's probe; with a time-out of 0.3 s this is a tenth of the bus.
 WRITE_RETRY_S = 3.0
+# RTU's frames carry no number: for so long after its time-out the answer of a slow slave may still come, and would be
+# taken for that to the next request. No meter's manual allows itself more.
+LATE_S = 1.0
 # The data of a reply to a single write: address and value.
 _WRITE_DATA_BYTES = 3
 
@@ -158,7 +161,7 @@ class Port:
             elif turn is not None:
                 await self._poll(link, turn)
             else:
-                retries_s = (relay.retry_s for relay in self._relays.values() if relay.has_pending)
+                retries_s = (self._retry_s(relay) for relay in self._relays.values() if relay.has_pending)
                 await self._idle(min([next_s, *retries_s]))
 
     def _is_silent(self, link: Link) -> bool:
@@ -217,7 +220,13 @@ class Port:
         if self._ahead is not None:
             return self._ahead[0]
         now_s = self._now()
-        return next((relay for relay in self._relays.values() if relay.has_pending and relay.retry_s <= now_s), None)
+        return next((each for each in self._relays.values() if each.has_pending and self._retry_s(each) <= now_s), None)
+
+    def _retry_s(self, relays: Relays) -> float:
+        """When the board may be written: a new wish at once, one that failed within what dead units may cost."""
+        if not relays.retry_s:
+            return 0.0
+        return max(relays.retry_s, self._timetable.retry_s(self._timetable.of(relays.config.address)))
 
     async def _write(self, link: Link, relays: Relays) -> None:
         turn = self._timetable.of(relays.config.address)
@@ -269,7 +278,8 @@ class Port:
 
     def _turn(self, device: Device) -> Turn:
         costs = [self._config.timeout_s(device.config, data_bytes(block)) for block, _ in device.requests()]
-        return Turn(device.config.address, device.config.period / 1000, max(costs, default=0.5))
+        rest_s = 0.0 if self._config.device is None else LATE_S
+        return Turn(device.config.address, device.config.period / 1000, max(costs, default=0.5), rest_s)
 
     def _deliver(self, readings: Sequence[Reading]) -> None:
         if readings:

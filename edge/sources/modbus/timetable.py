@@ -22,13 +22,14 @@ SUSPECTS_SHARE = 0.1
 
 @dataclass(slots=True, eq=False)
 class Turn:
-    """A unit's place in the timetable: its grid starts at `base_s`; `cost_s` is the longest that asking in vain
-    takes.
+    """A unit's place in the timetable: its grid starts at `base_s`; `cost_s` is the longest that asking in vain takes,
+    `rest_s` how long after that an answer may still come.
     """
 
     unit: int
     period_s: float
     cost_s: float
+    rest_s: float = 0.0
     base_s: float = 0.0
     due_s: float = 0.0
     failures: int = 0
@@ -89,6 +90,10 @@ class Timetable:
             return healthy, now_s
         return None, self._wake_s(healthy, suspect, now_s)
 
+    def retry_s(self, turn: Turn) -> float:
+        """From when on a write that the unit did not answer may be tried again: it spends what all suspects may."""
+        return self._suspects_from_s if turn.failures and any(self._healthy()) else 0.0
+
     def asked(self, turn: Turn, started_s: float, now_s: float, is_answered: bool) -> None:
         """The unit was asked from `started_s` until `now_s`; its next turn follows."""
         if turn.failures == 0 and turn.asked_s is not None:
@@ -142,11 +147,12 @@ class Timetable:
                 self.is_overloaded = False
 
     def _due_s(self, turn: Turn, now_s: float) -> float:
-        if turn.failures >= FAILURES_TO_OPEN:
-            return now_s + self._probe_wait_s(turn)
-        grid_s = self._grid(turn, now_s)
+        if not turn.failures:
+            return self._grid(turn, now_s)
         # A late answer must have come and gone before the unit is asked again, or it would be taken for the new one.
-        return grid_s if not turn.failures else max(grid_s, now_s + turn.cost_s)
+        rested_s = now_s + max(turn.cost_s, turn.rest_s)
+        is_open = turn.failures >= FAILURES_TO_OPEN
+        return max(rested_s, now_s + self._probe_wait_s(turn) if is_open else self._grid(turn, now_s))
 
     @staticmethod
     def _grid(turn: Turn, now_s: float) -> float:
