@@ -17,6 +17,8 @@ from edge import config, locks, station
 from edge.console import command as console_command
 from edge.core.values import Operation
 from edge.enrol import add_enrol
+from edge.field import records
+from edge.journal import JournalError
 from edge.own_points import is_reserved
 from edge.schema import ConfigError
 from edge.sources.backends import NotAllowed
@@ -43,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BundleError as error:
         print(f"shouwang-edge: {error}; nothing was changed", file=sys.stderr)
         return WRONG
-    except (station.StationError, locks.InUse, NotAllowed) as error:
+    except (station.StationError, locks.InUse, NotAllowed, JournalError) as error:
         print(f"shouwang-edge: {error}", file=sys.stderr)
         return FAILED
     except BrokenPipeError:
@@ -79,6 +81,7 @@ def _parser() -> argparse.ArgumentParser:
     console.set_defaults(do=_console)
     pin = commands.add_parser("pin", help="print the hash of a PIN for a [[person]]", description=_PIN)
     pin.set_defaults(do=console_command.print_pin)
+    records.add(commands, _command)
     return parser
 
 

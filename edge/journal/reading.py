@@ -11,6 +11,22 @@ Unreadable = sqlite3.Error
 """The file is not there or not sound."""
 
 
+class JournalError(Exception):
+    """The journal on disk cannot be read by others than the agent; the text says which and why."""
+
+
+@contextlib.contextmanager
+def reading(folder: Path) -> Iterator["Reading"]:
+    """The journal in `folder`, for a command beside a running agent. JournalError for all that SQLite says of it."""
+    if not (folder / FILE).is_file():
+        raise JournalError(f"{folder / FILE}: no journal is there")
+    try:
+        with contextlib.closing(Reading(folder)) as db:
+            yield db
+    except sqlite3.Error as error:
+        raise JournalError(f"{folder / FILE}: {error}") from None
+
+
 class Reading:
     """A read-only connection of one thread's own. `Unreadable` where the file is not there or not sound."""
 
@@ -22,6 +38,16 @@ class Reading:
     def close(self) -> None:
         with contextlib.suppress(sqlite3.Error):
             self._db.close()
+
+    @contextlib.contextmanager
+    def at_once(self) -> Iterator[None]:
+        """All that is asked inside is answered as of one moment. The agent goes on writing; only its log grows."""
+        self._db.execute("BEGIN")
+        try:
+            yield
+        finally:
+            with contextlib.suppress(sqlite3.Error):
+                self._db.execute("ROLLBACK")
 
     def rows(self, lane: str, number: int, after: int, last: int, limit: int) -> list[tuple[int, bytes]]:
         """The first `limit` rows of a volume's lane with `after < seq <= last`."""

@@ -1,11 +1,10 @@
-"""Whether a journal on disk is what it was when it was written."""
+"""Whether a journal on disk is what it was when it was written. Read-only, also beside an agent that writes it."""
 
-import contextlib
 from pathlib import Path
 from typing import NamedTuple
 
 from device import wire
-from edge.journal.reading import Reading
+from edge.journal.reading import Reading, reading
 
 
 class Chain(NamedTuple):
@@ -19,8 +18,8 @@ class Chain(NamedTuple):
 
 
 def verify(folder: Path) -> list[Chain]:
-    """The chains of all volumes in `folder`, oldest first. `sqlite3.Error` where there is no sound database."""
-    with contextlib.closing(Reading(folder)) as db:
+    """The chains of all volumes in `folder`, oldest first. JournalError where there is no database to be read."""
+    with reading(folder) as db, db.at_once():
         return [_verify(db, *row) for row in db.volumes()]
 
 

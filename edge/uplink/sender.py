@@ -66,7 +66,12 @@ class Sender:
             self._counters.acks_foreign += 1
             return False
         lanes = self._lane(volume)
-        told = lanes[0].heard(ack.event, now_ms), lanes[1].heard(ack.reading, now_ms)
+        event, reading = ack.event, ack.reading
+        if volume.journal != self._journal.volume().journal:
+            # A closed volume never grows. Where the collector has more of it, ours came back from an older copy, and
+            # all that we hold of it has arrived.
+            event, reading = min(event, volume.event_seq), min(reading, volume.reading_seq)
+        told = lanes[0].heard(event, now_ms), lanes[1].heard(reading, now_ms)
         self._counters.acks += 1
         self._counters.acks_beyond += Heard.BEYOND in told
         if Heard.BACK in told:

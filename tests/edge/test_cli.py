@@ -17,7 +17,7 @@ from edge.station import SOCKET_NAME
 from tests.edge.home import HOME, write_home
 from tests.support import ROOT, wait_until
 
-COMMANDS = ["run", "check", "status", "ack", "silence", "reset"]
+COMMANDS = ["run", "check", "status", "ack", "silence", "reset", "verify"]
 ASKING = ["status", "ack", "silence", "reset"]
 WRONG_HOMES = sorted(path.with_suffix(".toml") for path in HOME.parent.glob("*.txt"))
 
