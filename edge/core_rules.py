@@ -162,10 +162,13 @@ def limits_of(rule: Rule) -> tuple[int | None, int | None]:
 def deadband_of(rule: Rule, own: float | None, scale: int) -> int:
     """How far a reading moves before it is worth keeping: as configured, else a hundredth of the alarm level.
 
-    A loop has bands instead of a level; what stays within their hysteresis tells nothing.
+    A loop has bands instead of a level; what stays within their hysteresis tells nothing. A contact has two values, and
+    both are news.
     """
     if own is not None:
         return max(1, scaled(own, scale))
     if isinstance(rule, LoopRule):
         return rule.hysteresis
+    if isinstance(rule, ContactRule):
+        return 0
     return deadband(rule.static_mc if isinstance(rule, HeatRule) else limits_of(rule)[1])

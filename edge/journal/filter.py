@@ -8,6 +8,8 @@ from edge.core.values import Reading, Unknown
 from edge.journal.volume import Sample
 
 HEARTBEAT_MS = 15 * 60_000
+CONTACT_APART_MS = 500
+"""A contact that chatters at 1 kHz would fill the disk; the sweep of the levels brings every second what was left out."""
 
 
 def deadband(alarm: int | None) -> int:
@@ -16,13 +18,16 @@ def deadband(alarm: int | None) -> int:
 
 
 class ReadingFilter:
-    """Which readings are kept. `deadbands` are absolute and scaled; a point that has none keeps every change."""
+    """Which readings are kept. `deadbands` are absolute and scaled; a point that has none keeps every change. One whose
+    deadband is 0, a contact, keeps its changes at least `apart_ms` from each other."""
 
-    def __init__(self, deadbands: Mapping[str, int], heartbeat_ms: int = HEARTBEAT_MS) -> None:
+    def __init__(self, deadbands: Mapping[str, int], heartbeat_ms: int = HEARTBEAT_MS, apart_ms: int = 0) -> None:
         self._deadbands = deadbands
         self._heartbeat_ms = heartbeat_ms
-        # One list per point: lowest and highest value not worth keeping, reason where unknown, when to keep one anyway.
-        self._last: dict[str, tuple[int, int, str | None, int]] = {}
+        self._apart_ms = apart_ms
+        # Per point: lowest and highest value not worth keeping, reason where unknown, when to keep one anyway, and from
+        # when on a change may be kept.
+        self._last: dict[str, tuple[int, int, str | None, int, int]] = {}
 
     def pick(self, readings: Iterable[Reading], mono_ms: int) -> list[Sample]:
         """The readings worth keeping; they count as kept from now on."""
@@ -34,7 +39,7 @@ class ReadingFilter:
                 if value is None:
                     if known[2] == unknown:
                         continue
-                elif known[2] is None and known[0] <= value <= known[1]:
+                elif known[2] is None and (known[0] <= value <= known[1] or mono_ms < known[4]):
                     continue
             out.append(self._keep(point, value, unknown, mono_ms, known is None))
         return out
@@ -48,5 +53,7 @@ class ReadingFilter:
         if is_first:  # hundreds of points are first read in one second; their heartbeats must not stay together
             due_ms -= crc32(point.encode()) % max(1, self._heartbeat_ms)
         reason = None if unknown is None else str(unknown)
-        self._last[point] = (centre - band, centre + band, reason, due_ms)
+        is_contact = not band and point in self._deadbands
+        again_ms = mono_ms + self._apart_ms if is_contact else mono_ms
+        self._last[point] = (centre - band, centre + band, reason, due_ms, again_ms)
         return Sample(point, mono_ms, value, reason)

@@ -10,7 +10,7 @@ from edge.clock import Clock
 from edge.core.values import Class, Reading, Transition
 from edge.journal.config import STALLED_MS, JournalConfig
 from edge.journal.database import Snapshot, is_damage
-from edge.journal.filter import ReadingFilter
+from edge.journal.filter import CONTACT_APART_MS, ReadingFilter
 from edge.journal.intake import Intake
 from edge.journal.reading import Reading as DiskReading
 from edge.journal.volume import Volume
@@ -36,7 +36,7 @@ class Journal:
         self.folder = folder
         self.clock = clock
         self._subscribers: list[Callable[[], None]] = []
-        picker = ReadingFilter(deadbands or {}, config.heartbeat)
+        picker = ReadingFilter(deadbands or {}, config.heartbeat, CONTACT_APART_MS)
         self._intake = Intake(clock, config, picker, self._wake)
         self._writer = Writer(folder, self._intake, config, self._notify)
 
