@@ -186,7 +186,7 @@ def cycles(seed: int, until_ms: int, cycle_ms: int, is_rtu: bool = False) -> Ite
 
 
 def _hazard_ms(hazard: Hazard) -> int:
-    return hazard.lasts_ms + hazard.calms_ms + 3 * MINUTE
+    return hazard.lasts_ms + hazard.calms_ms + 90 * SECOND
 
 
 def _cycle(hazard: Hazard, fault: Trouble, chance: random.Random, cycle_ms: int) -> Cycle:

@@ -40,7 +40,7 @@ class SimulatedTime:
         return not all(self.jobs.values()) or any(event.is_busy() for event in self.events)
 
     def advance(self, by_s: float) -> None:
-        """Pass time, as far as the nearest deadline of a thread."""
+        """Pass time, as far as the nearest deadline of a thread; one that is reached already is told so."""
         due_s = min((event.due_s for event in self.events if event.due_s is not None), default=self.now_s + by_s)
         self.now_s = max(self.now_s, min(self.now_s + by_s, due_s))
         for event in self.events:
@@ -111,7 +111,7 @@ class _Selector(selectors.DefaultSelector):
         self._time = time
 
     def select(self, timeout: float | None = None) -> Any:
-        self._time.now_s += TURN_S
+        self._time.advance(TURN_S)
         ready = super().select(0)
         if ready or (timeout is not None and timeout <= 0):
             return ready

@@ -17,7 +17,7 @@ from edge import config, locks, station
 from edge.console import command as console_command
 from edge.core.values import Operation
 from edge.enrol import add_enrol
-from edge.field import records
+from edge.field import records, simulate
 from edge.journal import JournalError
 from edge.own_points import is_reserved
 from edge.schema import ConfigError
@@ -82,6 +82,7 @@ def _parser() -> argparse.ArgumentParser:
     pin = commands.add_parser("pin", help="print the hash of a PIN for a [[person]]", description=_PIN)
     pin.set_defaults(do=console_command.print_pin)
     records.add(commands, _command)
+    simulate.add(commands, _command)
     return parser
 
 

@@ -79,6 +79,21 @@ class Reading:
         query = "SELECT number, journal, event_let_go, anchor FROM volume ORDER BY number"
         return self._db.execute(query).fetchall()
 
+    def span(self, lane: str, number: int) -> tuple[int, int]:
+        """The first and the last number of a volume's lane; (1, 0) where it holds nothing."""
+        query = f"SELECT min(key), max(key) FROM {lane} WHERE key BETWEEN ? AND ?"
+        low, high = self._db.execute(query, (key_of(number, 0), key_of(number + 1, 0) - 1)).fetchone()
+        return (1, 0) if low is None else (seq_of(low), seq_of(high))
+
+    def pages(self, lane: str, number: int, rows: int = 50) -> Iterator[tuple[int, bytes]]:
+        """Every row of a volume's lane in order, some at a time: however long the caller takes, the agent's log does
+        not have to wait for it."""
+        after, last = self.span(lane, number)
+        after -= 1
+        while after < last and (found := self.rows(lane, number, after, last, rows)):
+            yield from found
+            after = found[-1][0]
+
     def all_events(self, number: int) -> Iterator[tuple[int, bytes]]:
         """Every event of a volume in order."""
         span = (key_of(number, 0), key_of(number + 1, 0) - 1)
