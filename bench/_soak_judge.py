@@ -78,7 +78,9 @@ def _judge_cycle(verdict: Verdict, began_ms: int, cycle: Cycle, raised: list[wir
         if not is_covered and not any(_may(event, item, began_ms) for item in cycle.allowed):
             verdict.false += 1
             at_s = (event.mono_ms - began_ms) / 1000
-            verdict.complain(f"{cycle.name}: {event.condition} at {event.point} after {at_s:.1f} s, value {event.value}")
+            verdict.complain(
+                f"{cycle.name}: {event.condition} at {event.point} after {at_s:.1f} s, value {event.value}"
+            )
 
 
 def _meets(event: wire.Event, wanted: Expected, began_ms: int) -> bool:

@@ -1,4 +1,4 @@
-"""What happens to the home of the soak, and what has to come of it: hazards, faults of the menu, and the acts between.
+"""What happens to the home of the soak, and what has to come of it: hazards, faults of the menu, acts of people.
 
 A cycle has one hazard and one fault that overlap, at places of which neither hides the other; then people put things
 right and reset, and nothing may stand any more. All hazards and all faults take their turn in a random order.
@@ -13,8 +13,10 @@ SECOND, MINUTE = 1_000, 60_000
 FAULT_MS = 110 * SECOND
 """A device may be unheard for 60 s before it is a fault; pressure for a day."""
 NOTICE_MS = 75 * SECOND
+CHATTER_HZ = 437
+"""In simulated time nothing wavers, and 1 kHz would look the same at every millisecond of the clock."""
 SLACK_MS = 3_000
-"""Over the figures of the rules: polls, the step of the simulated contacts, a busy machine in the part on real bytes."""
+"""Over the figures of the rules: polls, the step of the simulated contacts, a busy machine under the real bytes."""
 
 Command = dict[str, Any]
 
@@ -110,7 +112,8 @@ def _loop(place: str, point: str) -> Hazard:
 
 HAZARDS = (
     *(_smoke(place, f"smoke-{place}") for place in ("203", "204", "201", "c2", "101", "c1")),
-    *(Hazard(point, "fire", 3_000, ({"press": pin},), ({"key": pin},)) for point, pin in (("call-c2", 11), ("call-c1", 5))),
+    Hazard("call-c2", "fire", 3_000, ({"press": 11},), ({"key": 11},)),
+    Hazard("call-c1", "fire", 3_000, ({"press": 5},), ({"key": 5},)),
     Hazard("gas-k", "fire", 4_000, ({"set": {"kitchen.gas_pct_lel": 30}},), ({"set": {"kitchen.gas_pct_lel": 0.5}},)),
     Hazard("mains", "fault", 8_000, ({"set": {"main.mains_v": 0}},), ({"set": {"main.mains_v": 223}},)),
     _leak("kitchen", "leak-k", 96), _leak("floor2", "leak-2", 41), _leak("p1", "leak-p1", 22),
@@ -155,11 +158,16 @@ def troubles(is_rtu: bool) -> tuple[Trouble, ...]:
     if is_rtu:
         found += [_of_unit("breakers/11", "bad_crc"), _of_bus("breakers", "bad_crc")]
     found += [
-        Trouble("gpio/27", "chatter", ("smoke-201",), False, {"hz": 1000}, raises="smoke-201", lasts_ms=15 * SECOND),
+        Trouble(
+            "gpio/27", "chatter", ("smoke-201",), False, {"hz": CHATTER_HZ}, raises="smoke-201", lasts_ms=15 * SECOND
+        ),
         Trouble("gpio/9", "stuck", ("smoke-c1",), False),
         Trouble("kitchen.leakage_ma", "stuck", ("leak-k",), False),
         Trouble("floor2.leakage_ma", "drift", ("leak-2",), False, {"per_min": 4.0}),
-        Trouble("p3.leakage_ma", "open", ("leak-p3",)),
+        Trouble("kitchen.leakage_ma", "open", ("leak-k", "meters/1")),
+        # This instrument shows an open transformer as no current at all; nobody can tell.
+        Trouble("p3.leakage_ma", "open", ("leak-p3",), False),
+        Trouble("p3.cable_mc", "open", ("cable-p3",)),
         Trouble("203.temp_mc", "open", ("heat-203",)),
         Trouble("stairs-2.loop_ohm", "open", ("loop-2",)),
         Trouble("main.cable_mc", "drift", ("cable-1",), False, {"per_min": 500.0}),

@@ -99,6 +99,9 @@ async def _sample(sizes: list[int]) -> None:
 
 
 def _write_home(folder: Path, world: _soak_world.World) -> Path:
-    simulated = {"backend": _soak_world.BACKEND, "address": "in this process"}
-    buses = {name: {"host": "127.0.0.1", "port": port} for name, port in world.ports.items()}
-    return write_home(folder, {"gpio": simulated, "i2c": {**simulated, "address": "also here"}, **buses})
+    simulated: dict[str, str | int] = {"backend": _soak_world.BACKEND, "address": "in this process"}
+    buses: dict[str, dict[str, str | int]] = {
+        name: {"host": "127.0.0.1", "port": port} for name, port in world.ports.items()
+    }
+    buses |= {"gpio": simulated, "i2c": {**simulated, "address": "also here"}}
+    return write_home(folder, buses)

@@ -22,7 +22,7 @@ from edge.sources.worker import Worker
 T = TypeVar("T")
 _POLL_S = 0.002
 TURN_S = 1e-6
-"""What a turn of the loop takes. Work that took no time at all could wait for ever for a deadline a nanosecond ahead."""
+"""What a turn of the loop takes. Work that took no time could wait for ever for a deadline a nanosecond ahead."""
 _THREADS = threading.local()
 
 
@@ -206,10 +206,10 @@ def count_jobs(time: SimulatedTime) -> None:
 
     Worker.call = counted  # type: ignore[method-assign,assignment]
     # The silence between RTU frames is the kernel's to keep; over TCP there is none, but the question what time it is.
-    pace.time = SimpleNamespace(monotonic=lambda: time.now_s)  # type: ignore[attr-defined]
+    vars(pace)["time"] = SimpleNamespace(monotonic=lambda: time.now_s)
 
 
-def hang(time: SimulatedTime, until: Callable[[], None]) -> None:
+def hang(time: SimulatedTime, until: Callable[[], object]) -> None:
     """In a thread of the product: let time pass meanwhile, because this call is one that hangs."""
     number = getattr(_THREADS, "job", -1)
     if number in time.jobs:

@@ -1,4 +1,4 @@
-"""The simulated home of the soak: the building of the example, with buses that live in the agent's own process and time.
+"""The simulated home of the soak: the example's building, its buses in the agent's own process and time.
 
 What the agent opens is what it opens in a home: a gpiozero pin factory and an I2C bus by their entry points, and Modbus
 connections. Behind them stand the simulators' chips, registers and fault menu.
@@ -8,7 +8,6 @@ import asyncio
 import contextlib
 import dataclasses
 import threading
-import time as real_time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -114,10 +113,7 @@ class SoakI2cBus:
         self._ns = 0
 
     def i2c_rdwr(self, *i2c_msgs: Any) -> None:
-        messages = [
-            Message(message.addr, bool(message.flags & READ_FLAG), message.len, b"" if message.flags & READ_FLAG else bytes(message))
-            for message in i2c_msgs
-        ]  # fmt: skip
+        messages = [_message(message) for message in i2c_msgs]
         self._wait(messages[0].address)
         self._ns = max(self._ns, int(world.time.now_s * 1e9)) + TRANSFER_NS
         read = world.i2c.transact(messages, self._ns)
@@ -134,10 +130,15 @@ class SoakI2cBus:
         faults = world.building.faults
         places = (f"i2c/0x{address:02x}", "i2c")
         if isinstance(faults.at(*places), StuckBus):
-            hang(world.time, lambda: world.healed.wait() and None)
+            hang(world.time, world.healed.wait)
         fault = faults.at(*places)
         if fault is not None and fault.delay_ms:
             hang(world.time, partial(_pause, world.time, fault.delay_ms / 1000))
+
+
+def _message(message: Any) -> Message:
+    is_read = bool(message.flags & READ_FLAG)
+    return Message(message.addr, is_read, message.len, b"" if is_read else bytes(message))
 
 
 def _pause(time: SimulatedTime, wait_s: float) -> None:
@@ -172,10 +173,8 @@ def back_ends(folder: Path, made: World) -> Iterator[None]:
         "ascii",
     )
     # A conversion takes 9 ms, and the chip's own clock is simulated.
-    read = i2c.read_counts
-    i2c.read_counts = partial(ads1115.read_counts, sleep=lambda _: None)  # type: ignore[assignment]
+    vars(i2c)["read_counts"] = partial(ads1115.read_counts, sleep=lambda _: None)
     try:
         yield
     finally:
-        i2c.read_counts = read
-        real_time.sleep(0)
+        vars(i2c)["read_counts"] = ads1115.read_counts

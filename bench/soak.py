@@ -2,9 +2,9 @@
 
     python bench/soak.py [--hours 24] [--real-minutes 30] [--seed N] [--json]
 
-First the whole agent (core, engine, journal on the real disk, sources, outputs) for so many hours of simulated time in
-this process, on fake buses (bench/_soak_time.py says how time passes). Then the gateway as an installer starts it, for so
-many real minutes, on real bytes: Modbus TCP, RTU on a pty, I2C registers and bouncing GPIO edges from `shouwang-sim`.
+First the whole agent (core, engine, journal on the real disk, sources, outputs) for hours of simulated time in this
+process, on fake buses (bench/_soak_time.py says how time passes). Then the gateway as an installer starts it, for real
+minutes, on real bytes: Modbus TCP, RTU on a pty, I2C registers and bouncing GPIO edges from `shouwang-sim`.
 
 In both, cycles of one hazard and one fault of the simulators' menu overlap (bench/_soak_script.py), with the acts of
 people between them. At the end the journal's chain is verified, and what it holds is judged: every hazard in its time,
@@ -94,7 +94,10 @@ def main() -> int:
     with contextlib.ExitStack() as stack:
         folder = options.keep or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="shouwang-soak-")))
         folder.mkdir(exist_ok=True)
-        for name, live, minutes in (("simulated", live_simulated, options.hours * 60), ("real", live_real, options.real_minutes)):
+        for name, live, minutes in (
+            ("simulated", live_simulated, options.hours * 60),
+            ("real", live_real, options.real_minutes),
+        ):
             if minutes <= 0:
                 continue
             (folder / name).mkdir()

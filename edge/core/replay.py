@@ -14,11 +14,13 @@ from edge.core.panel import Panel, new_panel
 from edge.core.plan import Plan, PointPlan
 from edge.core.rules.heat import HeatRule
 from edge.core.snapshot import restore, snapshot
-from edge.core.values import TICK, Act, Reading, Tick, Transition
+from edge.core.values import TICK, Input, Reading, Transition
 
-HEAT_EVERY_MS, HEAT_FRESH_MS, HEAT_REST_MS = 1_000, 120_000, 10_000
-"""A heat rule wants confirmation by readings, and forgets its climb in a silence of 15 s: after a change it is read every
-second for two minutes, then every ten seconds."""
+POLL_MS = 1_000
+"""How often a home reads its points. A reset wants a fresh reading: while one is under way, all are read so often."""
+HEAT_FRESH_MS, HEAT_REST_MS = 120_000, 10_000
+"""A heat rule wants confirmation by readings, and forgets its climb in a silence of 15 s: after a change it is read
+with every poll for two minutes, then every ten seconds."""
 
 
 class Replay:
@@ -34,10 +36,13 @@ class Replay:
         """Value, since when, and when it is read again, by point; `_due` is a lazy heap of the last."""
         self._due: list[tuple[int, str]] = []
 
-    def take(self, item: Reading | Act | Tick, at_ms: int) -> None:
+    def take(self, item: Input, at_ms: int) -> None:
         """One input, and all that time brings before it."""
         self.until(at_ms)
         self._fold(item)
+        if self.panel.reset is not None:
+            for code, (value, since_ms, _) in list(self._held.items()):
+                self._hold(self._plans[code], value, since_ms)
 
     def sample(self, reading: Reading, at_ms: int) -> None:
         """A reading by exception, which holds from now on."""
@@ -71,7 +76,7 @@ class Replay:
         self._tell(restored)
         self._fold(TICK)
 
-    def _fold(self, item: Reading | Act | Tick) -> None:
+    def _fold(self, item: Input) -> None:
         self.panel, transitions, self._wake_at = fold(self.panel, item, self.now_ms)
         self._tell(transitions)
 
@@ -87,8 +92,10 @@ class Replay:
         self._hold(self._plans[code], held[0], held[1])
 
     def _hold(self, plan: PointPlan, value: int, since_ms: int) -> None:
-        if isinstance(plan.rule, HeatRule):
-            every_ms = HEAT_EVERY_MS if self.now_ms - since_ms < HEAT_FRESH_MS else HEAT_REST_MS
+        if self.panel.reset is not None:
+            every_ms = POLL_MS
+        elif isinstance(plan.rule, HeatRule):
+            every_ms = POLL_MS if self.now_ms - since_ms < HEAT_FRESH_MS else HEAT_REST_MS
         elif plan.fault_after_ms is not None:
             every_ms = max(1, plan.fault_after_ms // 2)
         else:

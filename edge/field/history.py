@@ -25,6 +25,7 @@ class Item(NamedTuple):
     wall_ms: int
     is_after_boot: bool
     off_ms: int
+    clock_ok: bool
     what: Reading | wire.Event
 
 
@@ -76,7 +77,7 @@ class History:
                 at_ms += off_ms if is_after_boot else max(0, record.mono_ms - last.mono_ms)
             last = record
             self._count(record, is_after_boot)
-            yield Item(at_ms, record.wall_ms, is_after_boot, off_ms, record.what)
+            yield Item(at_ms, record.wall_ms, is_after_boot, off_ms, record.clock_ok, record.what)
         coverage.last_wall_ms = last.wall_ms if last is not None else 0
 
     def _survey(self) -> int:

@@ -29,7 +29,9 @@ def add(commands: Any, command: Any) -> None:
     check.add_argument("--json", action="store_true", help="the whole answer as one JSON object")
     save = command(commands, "backup", "copy journal and configuration, also while the gateway runs", _backup)
     save.add_argument("--to", type=Path, required=True, metavar="DIR", help="the folder to put the copy into")
-    back = command(commands, "restore", "put a copy of the journal back, in the stead of the one that is there", _restore)
+    back = command(
+        commands, "restore", "put a copy of the journal back, in the stead of the one that is there", _restore
+    )
     back.add_argument("copy", type=Path, metavar="COPY", help="a folder that `backup` has made")
 
 

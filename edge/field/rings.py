@@ -1,4 +1,4 @@
-"""What rang, in the record and in a replay of it: for each point, the same, what would be new, and what would be gone."""
+"""What rang, in the record and in a replay of it: for each point what is the same, new or gone."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -6,8 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 TOLERANCE_MS = 120_000
-"""Two rings of one point and class that begin no further apart are one: a reading by exception is up to a heartbeat old,
-and delays count from it."""
+"""Two rings of one point and class that begin no further apart are one: delays count from readings by exception."""
 MAX_RINGS = 20_000
 """Kept to be listed; the rest is only counted."""
 

@@ -9,17 +9,19 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from device import wire
 from edge import config
 from edge.config import Setup
+from edge.core.replay import Replay
 from edge.core.rules.contact import ContactRule
 from edge.core.rules.heat import HeatRule
-from edge.core.replay import Replay
-from edge.core.values import Act, Class, Kind, Operation, Reading, Transition
-from edge.field.history import Coverage, History
+from edge.core.rules.leakage import LeakageRule
+from edge.core.values import Act, Class, Hour, Kind, Operation, Reading, Transition
+from edge.field.history import Coverage, History, Item
 from edge.field.rings import Difference, Key, Ring, Rings, as_table, compare
 from edge.journal.reading import reading
 from edge.own_points import is_reserved
@@ -79,7 +81,9 @@ class _Progress:
 class Answer:
     """What came of a simulation."""
 
-    def __init__(self, setup: Setup, days: float, coverage: Coverage, did: Rings, would: Rings, heard: set[str]) -> None:
+    def __init__(
+        self, setup: Setup, days: float, coverage: Coverage, did: Rings, would: Rings, heard: set[str]
+    ) -> None:
         self.setup = setup
         self.days = days
         self.coverage = coverage
@@ -157,6 +161,7 @@ class Answer:
         yield "what this cannot know:"
         yield "  readings were kept where they moved by more than their deadband, and every 15 minutes; between them"
         yield "  the last one is taken to have held. A latched alarm ends with the next reset that was recorded."
+        yield "  Whether a value is stuck cannot be told from a record that leaves out what did not move."
         if self.approximate:
             for why, codes in self.approximate.items():
                 yield f"  {why}: {_few(codes)}"
@@ -182,7 +187,7 @@ def simulate(setup: Setup, data: Path, days: float, progress: Callable[[float], 
         history = History(disk, days, progress)
         run = _Run(setup, history.from_wall_ms)
         for item in history:
-            run.take(item.at_ms, item.wall_ms, item.is_after_boot, item.off_ms, item.what)
+            run.take(item)
     return Answer(setup, days, history.coverage, run.did, run.would, run.heard)
 
 
@@ -196,11 +201,16 @@ class _Run:
         self._is_counting = False
         self._wall_of_zero_ms = 0
         self._buttons = {plan.code for plan in setup.plan.points if plan.operation is not None}
-        self._replay = Replay(setup.plan, 0, self._told)
+        self._hour: int | None = None
+        # A value that is taken to have held would look like one that is stuck.
+        points = tuple(replace(plan, stuck_after_ms=None) for plan in setup.plan.points)
+        self._replay = Replay(replace(setup.plan, points=points), 0, self._told)
 
-    def take(self, at_ms: int, wall_ms: int, is_after_boot: bool, off_ms: int, what: Reading | wire.Event) -> None:
+    def take(self, item: Item) -> None:
         """The next item of the timeline."""
+        at_ms, wall_ms, what = item.at_ms, item.wall_ms, item.what
         self._wall_of_zero_ms = wall_ms - at_ms
+        self._tell_hour(item)
         if not self._is_counting and wall_ms >= self._from_wall_ms:
             self._is_counting = True
             self._replay.until(at_ms)
@@ -212,12 +222,18 @@ class _Run:
                 what = what._replace(value=0)  # it was there; what it did is recorded as an act
             self._replay.sample(what, at_ms)
         else:
-            self._take_event(what, at_ms, is_after_boot, off_ms)
+            self._take_event(what, at_ms, item.off_ms if item.is_after_boot else 0)
 
-    def _take_event(self, event: wire.Event, at_ms: int, is_after_boot: bool, off_ms: int) -> None:
+    def _tell_hour(self, item: Item) -> None:
+        hour = time.localtime(item.wall_ms / 1000).tm_hour if item.clock_ok else None
+        if hour != self._hour:
+            self._hour = hour
+            self._replay.take(Hour(hour), item.at_ms)
+
+    def _take_event(self, event: wire.Event, at_ms: int, off_ms: int) -> None:
         key = Key(event.point, event.condition or "")
         if event.kind == Kind.START:
-            self._replay.restart(at_ms, off_ms if is_after_boot else 0)
+            self._replay.restart(at_ms, off_ms)
         elif event.kind == Kind.RAISE and event.condition in _RINGING:
             self.did.raised(key, at_ms, event.wall_ms, event.value)
         elif event.kind == Kind.CLEAR and event.condition in _RINGING:
@@ -255,8 +271,8 @@ def _approximate(setup: Setup) -> dict[str, list[str]]:
             why = "rate of rise is approximate: steps of a deadband stand for a smooth curve"
         elif isinstance(plan.rule, ContactRule):
             why = "contacts are approximate: bounce, flapping and closures under a second were not kept"
-        elif type(plan.rule).__name__ not in ("ThresholdRule", "LoopRule"):
-            why = "judged from readings by exception, which such a rule was not made for"
+        elif isinstance(plan.rule, LeakageRule):
+            why = "trend is approximate, and what a point has learned is not replayed"
         else:
             continue
         found.setdefault(why, []).append(plan.code)

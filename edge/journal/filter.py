@@ -9,7 +9,7 @@ from edge.journal.volume import Sample
 
 HEARTBEAT_MS = 15 * 60_000
 CONTACT_APART_MS = 500
-"""A contact that chatters at 1 kHz would fill the disk; the sweep of the levels brings every second what was left out."""
+"""A contact that chatters at 1 kHz would fill the disk; what was left out comes with the sweep of each second."""
 
 
 def deadband(alarm: int | None) -> int:

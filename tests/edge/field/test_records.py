@@ -102,7 +102,7 @@ def test_a_copy_of_a_journal_that_is_being_written(home: Path, tmp_path: Path):
     process = subprocess.Popen(writing, cwd=ROOT, stdout=subprocess.DEVNULL)
     try:
         wait_until((tmp_path / "data" / FILE).exists, what="the journal")
-        reached = []
+        reached: list[int] = []
         for number in range(3):
             wait_until(lambda: _last(tmp_path / "data") > (reached or [0])[-1] + 50, what="the writer to write")
             assert run(home, "backup", "--to", str(tmp_path / f"copies-{number}")) == WELL
@@ -150,7 +150,7 @@ def test_a_restored_journal_goes_on_in_a_volume_of_its_own(home: Path, tmp_path:
     assert sqlite3.connect(aside).execute("SELECT count(*) FROM event").fetchone() == (5,)
     with journal_in(data) as kept:
         assert kept.snapshot is not None and kept.snapshot.body == b"{}"
-        assert [(volume.journal, volume.event_seq) for volume in kept.volumes()][0] == (old, 3)
+        assert next((volume.journal, volume.event_seq) for volume in kept.volumes()) == (old, 3)
         new = kept.volume().journal
         assert new != old
         kept.record([smoke(9)])
@@ -220,9 +220,7 @@ def test_what_is_no_sound_copy_of_this_gateway_is_refused(
     assert sorted(path.name for path in (tmp_path / "data").iterdir()) == before
 
 
-def test_a_broken_chain_is_copied_and_said_to_be_broken(
-    home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-):
+def test_a_broken_chain_is_copied_and_said_to_be_broken(home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     fill(tmp_path / "data", 3)
     db = sqlite3.connect(tmp_path / "data" / FILE)
     with db:
