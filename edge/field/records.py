@@ -81,7 +81,7 @@ def back_up(setup: Setup, config_file: Path, target: Path) -> list[Chain]:
     """
     draft = target.with_name(target.name + ".part")
     draft.mkdir(mode=0o700, parents=True)
-    journal.copy(Path(setup.gateway.data), draft / FILE)
+    journal.copy_to(Path(setup.gateway.data), draft / FILE)
     for file in _configuration(setup, config_file):
         shutil.copyfile(file, draft / file.name)
         (draft / file.name).chmod(0o600)

@@ -18,8 +18,8 @@ from edge.journal.reading import JournalError
 _SIDES = ("-wal", "-shm", "")
 
 
-def copy(folder: Path, target: Path) -> None:
-    """Copy the journal in `folder` to the file `target`, whole as it is at this moment; the agent goes on writing.
+def copy_to(folder: Path, target: Path) -> None:
+    """Copy the journal in `folder` to the new file `target`, whole as it is at this moment; the agent goes on writing.
 
     JournalError where there is no journal to read; OSError where the target cannot be written.
     """
@@ -45,7 +45,8 @@ def copy(folder: Path, target: Path) -> None:
 def put_back(copied: Path, folder: Path, when: str) -> Path | None:
     """Make the copy the journal in `folder`, and say where the one that was there has been put aside.
 
-    The caller holds the data folder's lock and has verified the copy.
+    The caller holds the data folder's lock and has verified the copy. The events' second copy stays: what it has of the
+    time after is taken in at the next start.
     """
     folder.mkdir(parents=True, exist_ok=True)
     draft = folder / f"{FILE}.restoring"
