@@ -1,5 +1,6 @@
 """A gateway put back from a copy, and the collector that has heard more of it than it knows itself."""
 
+import shutil
 from pathlib import Path
 
 from device import wire
@@ -23,6 +24,7 @@ def test_a_collector_that_has_more_ends_the_restored_volume(tmp_path: Path, mosq
             house.alarm(2)
             wait_until(lambda: house.journal.volume().event_acked == 2)
         (copied,) = (tmp_path / "copies").iterdir()
+        shutil.rmtree(data)  # another box, with an empty disk
         assert cli.main(["restore", str(copied), "--config", str(home)]) == cli.WELL
         with living(data, to(mosquitto)) as house:
             house.alarm(3)
