@@ -12,7 +12,6 @@ import os
 import signal
 import sys
 from contextlib import suppress
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +20,11 @@ from edge.clock import Clock, SystemClock
 from edge.config import Setup
 from edge.core.signals import Signals
 from edge.desk import Desk
-from edge.engine import describe_points
 from edge.gateway import Gateway
 from edge.own_points import is_reserved
 from edge.sources import SOURCES, Site, Source
 from edge.station import Station
+from edge.status import compose_status
 
 log = logging.getLogger("shouwang.agent")
 
@@ -120,36 +119,9 @@ class Agent:
             await asyncio.sleep(BEAT_S)
 
     def status(self) -> dict[str, Any]:
-        """What `shouwang-edge status` shows."""
-        setup, gateway = self.setup, self._gateway
-        volume = gateway.journal.volume()
-        return {
-            "home": setup.home.code,
-            "gateway": setup.gateway.code,
-            "simulated": setup.gateway.simulated,
-            "silenced": gateway.report.is_silenced,
-            "sound": gateway.engine.wanted.sound,
-            "active": [
-                {
-                    "class": item.condition,
-                    "zone": item.zone,
-                    "point": item.subject,
-                    "order": item.order,
-                    "acknowledged": item.is_acknowledged,
-                    "confirmed": item.is_confirmed,
-                    "word": item.word,
-                }
-                for item in gateway.report.active
-            ],
-            "points": describe_points(gateway.engine.panel, setup.points),
-            "journal": {"id": volume.journal, "event_seq": volume.event_seq, "disk": gateway.journal.disk},
-            "uplink": {
-                "connected": gateway.uplink.is_connected,
-                "heard_ms": gateway.uplink.collector_heard_ms,
-                **asdict(gateway.uplink.counters),
-            },
-            "sources": {name: dict(source.counters()) for name, source in self._sources.items()},
-        }
+        """What the station tells."""
+        outputs = self._desk.outputs() if self._desk is not None else []
+        return compose_status(self._gateway, self._sources, outputs)
 
     async def _close(self, tasks: list[asyncio.Task[None]]) -> None:
         for task in tasks:

@@ -13,9 +13,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from edge import config, locks, station
+from edge import config, locks, operating, station
 from edge.console import command as console_command
-from edge.core.values import Operation
 from edge.enrol import add_enrol
 from edge.field import records, simulate
 from edge.journal import JournalError
@@ -27,7 +26,6 @@ from edge.uplink.enrolment import BundleError
 DEFAULT_CONFIG = Path("/etc/shouwang/gateway.toml")
 WELL, FAILED, WRONG = 0, 1, 2
 
-_OPERATIONS = {"ack": Operation.ACKNOWLEDGE, "silence": Operation.SILENCE, "reset": Operation.RESET}
 _CONSOLE = "Serve the home's own page from a process of its own, or pair the tablets that may show it."
 _PIN = "Ask for a new PIN, or read it from standard input, and print the hash to write into a [[person]]."
 
@@ -67,15 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     status = _command(commands, "status", "what the running gateway sees and what stands", _status)
     status.add_argument("--json", action="store_true", help="the whole answer as one JSON object")
     add_enrol(commands)
-    for name, text in (
-        ("ack", "acknowledge all that stands: a person has seen it"),
-        ("silence", "stop the sound; the alarm stands, and anything new sounds again"),
-        ("reset", "reset alarms whose cause is gone; what is still there sounds again within 20 s"),
-    ):
-        operate = _command(commands, name, text, _operate)
-        operate.set_defaults(operation=_OPERATIONS[name])
-        operate.add_argument("--who", default="", metavar="NAME", help="the person, kept beside the user's name")
-        operate.add_argument("--why", default="", metavar="TEXT", help="the reason, for the record")
+    operating.add_commands(lambda name, text: _command(commands, name, text, _operate))
     console = commands.add_parser("console", help="serve the home's own page", description=_CONSOLE)
     console_command.add_options(console)
     console.set_defaults(do=_console)
@@ -140,10 +130,7 @@ def _folder(options: argparse.Namespace) -> Path:
 
 
 def _operate(options: argparse.Namespace) -> int:
-    question = {"do": str(options.operation), "who": options.who, "why": options.why}
-    station.ask(_folder(options), question)
-    print(f"{options.operation}: done")
-    return WELL
+    return operating.operate(_folder(options), options)
 
 
 def _status(options: argparse.Namespace) -> int:
@@ -163,10 +150,11 @@ def _status_lines(status: dict[str, Any]) -> list[str]:
     for item in status["active"]:
         where = places.get(item["point"], item["point"])
         marks = [f"no. {item['order']}"] if item["order"] else []
-        marks += [mark for mark in ("confirmed", "acknowledged") if item[mark]]
+        marks += [mark for mark in ("confirmed", "acknowledged", "silenced") if item.get(mark)]
         lines.append(f"  {item['class'].upper():14} {where}  {', '.join(marks)}".rstrip())
     if not status["active"]:
         lines.append("  nothing stands")
+    lines += operating.service_lines(status, places)
     lines += [_point_line(point) for point in status["points"]]
     return lines
 

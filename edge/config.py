@@ -17,7 +17,7 @@ from edge.companions import Companion, joined, learners
 from edge.console.tables import check_names
 from edge.core.plan import Plan, PointPlan, ZonePlan
 from edge.core.rules.contact import ContactRule
-from edge.core.values import Class
+from edge.core.values import Class, Operation
 from edge.core_rules import deadband_of, limits_of
 from edge.journal import JournalConfig
 from edge.loosening import Figures, Loosened, loosened
@@ -332,7 +332,7 @@ class _Reader:
             self.mistakes.add(f"{where}.at", "a contact", Words(f'a quantity in "{described.unit}"'))
             return
         rule = ContactRule(on_ms=50, off_ms=200)
-        bus, unit, does = button.source, described.unit_path, button.operation
+        bus, unit, does = button.source, described.unit_path, Operation(button.operation)
         self.plans.append(PointPlan(button.code, "", button.place, rule, Class.TEST, None, bus, unit, operation=does))
 
     # --- outputs

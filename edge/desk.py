@@ -4,9 +4,10 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from edge.core.panel import Step
 from edge.core.signals import Signals
 from edge.outputs import OUTPUTS, OutputConfig, OutputDriver
-from edge.outputs.pattern import PATTERNS, Player
+from edge.outputs.pattern import PATTERNS, SELF_TEST, Pattern, Player
 from edge.own_points import OUTPUT_PREFIX
 from edge.sources import Source
 
@@ -26,6 +27,9 @@ class Desk:
         self, outputs: Sequence[OutputConfig], sources: Mapping[str, Source], kinds: Mapping[str, str]
     ) -> None:
         self._buzzers: list[Player] = []
+        self._configs = list(outputs)
+        self._failing: set[str] = set()
+        self._wanted: Signals | None = None
         self._others: list[tuple[OutputConfig, OutputDriver]] = []
         for output in outputs:
             driver = OUTPUTS[kinds[output.source]].open(output, sources[output.source], OUTPUT_PREFIX + output.name)
@@ -36,7 +40,8 @@ class Desk:
 
     def show(self, wanted: Signals) -> None:
         """Drive every output as wanted: the sound first, then what is nearest to it."""
-        pattern = PATTERNS[wanted.sound] if wanted.sound is not None else None
+        self._wanted = wanted
+        pattern = pattern_of(wanted)
         for buzzer in self._buzzers:
             _safely(buzzer.play, pattern)
         for output, driver in self._others:
@@ -47,6 +52,14 @@ class Desk:
         for buzzer in self._buzzers:
             _safely(buzzer.assert_again)
 
+    def outputs(self) -> list[tuple[str, str, bool, bool]]:
+        """Each output's name, its role, whether it is to be on (a buzzer: to sound), and whether driving it failed."""
+        wanted = self._wanted
+        return [
+            (output.name, output.role, wanted is not None and _is_on(output, wanted), output.name in self._failing)
+            for output in self._configs
+        ]
+
     def close(self) -> None:
         """Release every output: GPIO lines to off, so that the fault relay drops; relays on a bus stay as they are."""
         for buzzer in self._buzzers:
@@ -55,15 +68,28 @@ class Desk:
             _safely(driver.close)
 
 
+def pattern_of(wanted: Signals) -> Pattern | None:
+    """What the buzzers play."""
+    if wanted.self_test is Step.SOUND:
+        return SELF_TEST
+    return PATTERNS[wanted.sound] if wanted.sound is not None else None
+
+
+def _is_on(output: OutputConfig, wanted: Signals) -> bool:
+    return pattern_of(wanted) is not None if output.role == "buzzer" else is_wanted(output, wanted)
+
+
 def is_wanted(output: OutputConfig, wanted: Signals) -> bool:
     """Whether an output other than a buzzer is to be on."""
     if output.role == "fault_relay":
         # Normally energised: a dead gateway lets it drop just as a fault does.
         return "lamp_fault" not in wanted.lamps
+    if wanted.self_test is Step.SIRENS and output.role == "siren":
+        return True
     if output.role in _ZONED:
         zones = _ZONED[output.role](wanted)
         return bool(zones.intersection(output.zones) if output.zones else zones)
-    return output.role in wanted.lamps
+    return output.role in wanted.lamps or wanted.self_test is Step.SOUND
 
 
 def _safely(do: Callable[..., Any], *arguments: Any) -> None:

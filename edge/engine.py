@@ -7,19 +7,20 @@ It sleeps until the fold's next deadline. The same engine runs in the agent and 
 import asyncio
 import json
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-from device import wire
 from edge.clock import Clock
 from edge.core.fold import fold
-from edge.core.panel import Panel, Point
+from edge.core.panel import Panel
 from edge.core.plan import Plan
 from edge.core.readings import believed, refuses_some
+from edge.core.refusals import refusal
 from edge.core.signals import Signals, signals
 from edge.core.snapshot import restore, snapshot
-from edge.core.values import TICK, Act, Class, Hour, Input, Kind, Learned, Reading, Transition
-from edge.report import ActiveCondition, PanelReport
+from edge.core.values import TICK, Act, Hour, Input, Kind, Learned, Reading, Refusal, Transition
+from edge.report import PanelReport
+from edge.view import report
 
 log = logging.getLogger("shouwang.engine")
 
@@ -46,7 +47,8 @@ class Memory(Protocol):
 class Engine:
     """One home's decision, from readings to outputs.
 
-    `saved` is the panel as it was recorded last, `off_ms` how long ago that was, as far as that can be believed.
+    `saved` is the panel as it was recorded last, `off_ms` how long ago that was, as far as that can be believed;
+    `unsaved_ms` how much longer it may have run after that.
     `config_hash` names the configuration, and `loosened` is what it loosens (point, text): put on record once, with the
     first start of that configuration.
     `on_change` is called with a new report after every transition.
@@ -60,6 +62,7 @@ class Engine:
         memory: Memory,
         saved: bytes | None = None,
         off_ms: int = 0,
+        unsaved_ms: int = 0,
         on_change: Callable[[PanelReport], None] | None = None,
         config_hash: str = "",
         loosened: Sequence[tuple[str, str]] = (),
@@ -76,7 +79,7 @@ class Engine:
         self._refusing = frozenset(point.code for point in plan.points if refuses_some(point.rule))
         self._config_hash = config_hash
         table = _saved(saved)
-        self.panel, restored = restore(plan, table, now_ms, off_ms)
+        self.panel, restored = restore(plan, table, now_ms, off_ms, unsaved_ms)
         self.wanted = signals(self.panel)
         is_new = table is None or table.get("config") != config_hash
         said = [Transition(Kind.LOOSEN, now_ms, subject=point, why=text) for point, text in loosened if is_new]
@@ -108,9 +111,14 @@ class Engine:
         """The panel as it is now, for `saved` of the next start."""
         return json.dumps(snapshot(self.panel) | {"config": self._config_hash}).encode()
 
-    def act(self, act: Act) -> None:
-        """Carry out what a person asked for."""
-        self._fold(act, self._clock.mono_ms())
+    def act(self, act: Act) -> Refusal | None:
+        """Carry out what a person asked for, or say why not."""
+        now_ms = self._clock.mono_ms()
+        self._fold(TICK, now_ms)
+        refused = refusal(self.panel, act)
+        if refused is None:
+            self._fold(act, now_ms)
+        return refused
 
     def tick(self) -> None:
         """Let time pass."""
@@ -131,9 +139,12 @@ class Engine:
         self._outputs.show(self.wanted)
 
     def _fold(self, item: Input, now_ms: int) -> None:
-        had_reset = self.panel.reset
-        self.panel, transitions, wake_at = fold(self.panel, item, now_ms)
-        if transitions or self.panel.reset is not had_reset:
+        panel = self.panel
+        reset, self_test, is_cut = panel.reset, panel.self_test, _is_cut(panel)
+        self.panel, transitions, wake_at = fold(panel, item, now_ms)
+        # Some of what is driven changes with time alone, and that is no transition.
+        is_moved = panel.reset is not reset or panel.self_test is not self_test or _is_cut(panel) is not is_cut
+        if transitions or is_moved:
             self._publish(transitions)
         if wake_at is not None and wake_at != self._timer_ms:
             self._sleep_until(wake_at)
@@ -176,6 +187,10 @@ class Engine:
         self.tick()
 
 
+def _is_cut(panel: Panel) -> bool:
+    return panel.walk_test is not None and panel.walk_test.is_cut
+
+
 def _saved(saved: bytes | None) -> dict[str, Any] | None:
     """What was saved; an empty table where that cannot be read, which the core makes a gap of."""
     if not saved:
@@ -185,44 +200,3 @@ def _saved(saved: bytes | None) -> dict[str, Any] | None:
     except (ValueError, RecursionError):
         return {}
     return table if isinstance(table, dict) else {}
-
-
-def report(panel: Panel) -> PanelReport:
-    """What the panel looks like from outside."""
-    standing = panel.conditions.values()
-    return PanelReport(
-        active=tuple(
-            ActiveCondition(
-                item.condition,
-                item.zone,
-                item.subject,
-                item.order,
-                item.is_acknowledged,
-                item.condition is Class.FIRE and item.zone in panel.zones and panel.zones[item.zone].is_confirmed,
-                item.word,
-            )
-            for item in standing
-        ),
-        is_silenced=any(item.is_silenced for item in standing) and signals(panel).sound is None,
-    )
-
-
-def describe_points(panel: Panel, described: Sequence[wire.Point]) -> list[Mapping[str, Any]]:
-    """Each point as it stands now, for the status command: its value or why there is none, and how old that is."""
-    return [_point_now(panel.points[item.code], item, panel.now_ms) for item in described]
-
-
-def _point_now(point: Point, described: wire.Point, now_ms: int) -> Mapping[str, Any]:
-    return {
-        "code": described.code,
-        "zone": described.zone,
-        "place": described.place,
-        "kind": described.kind,
-        "level": point.state.level.name.lower(),
-        "value": point.value if point.unknown is None else None,
-        "unit": described.unit,
-        "scale": described.scale,
-        "unknown": point.unknown,
-        "age_ms": now_ms - point.heard_ms if point.is_heard else None,
-        "rule": point.module.says(point.rule, point.state, now_ms) if hasattr(point.module, "says") else None,
-    }

@@ -3,6 +3,8 @@
 The agent adds sources, outputs and the station to it; a light home of the demonstration adds a simulated building.
 """
 
+import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Sequence
@@ -12,7 +14,7 @@ from device import wire
 from edge import __version__, board
 from edge.clock import Clock
 from edge.config import Setup
-from edge.core.values import Act, Hour, Learned, Reading, Transition, Unknown
+from edge.core.values import Act, Hour, Learned, Operation, Reading, Refusal, Transition, Unknown
 from edge.engine import Engine, Shown
 from edge.journal import Journal
 from edge.journal.database import Snapshot
@@ -26,6 +28,14 @@ RENEW_WITHIN_MS = 30 * 86_400_000
 """A month is time enough for somebody to carry a new certificate to the home."""
 SAVE_EVERY_MS = 3_600_000
 """A power cut costs a rule at most this much of its days, and the disk some kilobytes each time."""
+SAVE_TIMES_EVERY_MS = 60_000
+"""The same while something is out of service: a power cut makes no disablement longer."""
+ASK_TEXT_MAX = 200
+ASK_WITHIN_MAX_MS = 3_600_000
+COLLECTOR = "collector"
+"""In whose name a duty check comes."""
+ASKS_APART_MS = 10_000
+"""Two duty checks are never closer: whoever floods them fills no journal."""
 
 
 class Gateway:
@@ -36,6 +46,8 @@ class Gateway:
         self.clock = clock
         self._outputs = outputs
         self._started_ms = clock.mono_ms()
+        self._asked_ms: int | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._units = {point.code: point.unit for point in setup.points}
         self._identity = Identity(__version__, setup.config_hash, setup.gateway.simulated)
         self._voltage = board.Voltage() if setup.gateway.watch_voltage else None
@@ -48,6 +60,7 @@ class Gateway:
 
     def start(self) -> None:
         """Bring back what stood before, sound it, and begin to listen to the network."""
+        self._loop = asyncio.get_running_loop()
         self.journal.start()
         snapshot = self.journal.snapshot
         self.engine = Engine(
@@ -57,6 +70,7 @@ class Gateway:
             self,
             saved=snapshot.body if snapshot is not None else None,
             off_ms=self._off_ms(snapshot),
+            unsaved_ms=self._unsaved_ms(snapshot),
             on_change=self._publish,
             config_hash=self.setup.config_hash,
             loosened=[(item.point, item.text) for item in self.setup.loosened],
@@ -67,9 +81,9 @@ class Gateway:
         """Decide on readings, in their order of arrival."""
         self.engine.take(readings)
 
-    def act(self, act: Act) -> None:
-        """Carry out what a person asked for."""
-        self.engine.act(act)
+    def act(self, act: Act) -> Refusal | None:
+        """Carry out what a person asked for, or say why not."""
+        return self.engine.act(act)
 
     def beat(self) -> None:
         """Once a second: assert the outputs again and look at ourselves."""
@@ -98,10 +112,13 @@ class Gateway:
             self.engine.tell(now)
 
     def _save_now_and_then(self) -> None:
-        """What rules remember of days changes without a transition that would save it."""
-        now_ms = self.clock.mono_ms()
-        if now_ms - self._saved_ms >= SAVE_EVERY_MS:
+        """What rules remember of days, and what is left of a disablement, change without a transition that would save
+        them."""
+        panel, now_ms = self.engine.panel, self.clock.mono_ms()
+        is_timed = bool(panel.disabled) or panel.walk_test is not None or panel.question is not None
+        if now_ms - self._saved_ms >= (SAVE_TIMES_EVERY_MS if is_timed else SAVE_EVERY_MS):
             self._saved_ms = now_ms
+            self.engine.tick()
             self.journal.save_state(self.engine.saved())
 
     def stop(self) -> None:
@@ -133,6 +150,12 @@ class Gateway:
             return max(0, self.clock.wall_ms() - snapshot.saved.wall_ms)
         return 0
 
+    def _unsaved_ms(self, snapshot: Snapshot | None) -> int:
+        """How much longer the last agent may have run than it says, where nobody knows how long ago that was."""
+        if snapshot is None or snapshot.saved.boot == self.clock.boot:
+            return 0
+        return 0 if snapshot.saved.clock_ok and self.clock.clock_ok() else SAVE_TIMES_EVERY_MS
+
     def _link_now(self) -> Reading:
         """1 when nobody has been listening for too long, 0 when somebody is; until it is one of the two, nobody knows.
 
@@ -160,5 +183,17 @@ class Gateway:
         return compose_state(self.report, self._identity, self.journal, self.clock)
 
     def _asked(self, ask: wire.Ask) -> None:
-        # Answering it needs the console's prompt, which is not there yet.
-        log.warning("duty check %s came and cannot be answered yet", ask.id)
+        """A duty check has come, on the uplink's thread."""
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):  # the loop has ended, and so has the home's panel
+                self._loop.call_soon_threadsafe(self._ask, ask)
+
+    def _ask(self, ask: wire.Ask) -> None:
+        now_ms = self.clock.mono_ms()
+        if self._asked_ms is not None and now_ms - self._asked_ms < ASKS_APART_MS:
+            log.warning("duty check %s came too soon after the last one and is not shown", ask.id)
+            return
+        text = "".join(char for char in ask.text if char.isprintable())[:ASK_TEXT_MAX]
+        for_ms = min(ask.within_s * 1000, ASK_WITHIN_MAX_MS)
+        if self.engine.act(Act(Operation.ASK, COLLECTOR, text, subject=ask.id, for_ms=for_ms)) is None:
+            self._asked_ms = now_ms

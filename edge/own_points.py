@@ -56,6 +56,7 @@ def output_point(output: OutputConfig) -> PointPlan:
         bus=output.source,
         unit=f"{output.source}/{output.at.unit}",
         fault_after_ms=OUTPUT_FAULT_AFTER_MS,
+        is_feedback=True,
     )
 
 

@@ -1,10 +1,17 @@
 """The agent's local socket: what people at the gateway ask of it, one JSON object a line, and who they are.
 
     {"do": "status"}
-    {"do": "acknowledge" | "silence" | "reset", "who": "李护士", "why": "看过了"}
+    {"do": "acknowledge" | "silence" | "reset" | "self_test", "who": "李护士", "why": "看过了"}
+    {"do": "disable", "subject": CODE, "for_ms": 7200000, "who": "李护士", "why": "换电池"}   of a point or zone
+    {"do": "enable", "subject": CODE, "who": "李护士"}
+    {"do": "walk_test", "subject": ZONE, "for_ms": 3600000, "who": "李护士"}
+    {"do": "end_walk_test", "who": "李护士"}
+    {"do": "answer", "subject": ID of the question, "who": "李护士", "why": "在岗"}
 
-The answer is one line: {"ok": true, ...} or {"ok": false, "error": "..."}. The socket has mode 0660, and the kernel
-says which user is at the other end; a name given with an act is kept beside that user, never instead of it.
+The answer is one line: {"ok": true, ...} or {"ok": false, "error": "...", "reason": CODE}; the codes are those of
+`edge.core.values.Refusal`, and "bad_request" for what is no question. A reason of "last_detector" is asked again with
+"confirmed": true. The socket has mode 0660, and the kernel says which user is at the other end; a name given with an
+act is kept beside that user, never instead of it.
 """
 
 import asyncio
@@ -19,7 +26,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from edge.core.values import Act, Operation
+from edge.core.values import Act, Operation, Refusal
 
 SOCKET_NAME = "agent.sock"
 MAX_LINE = 65_536
@@ -27,18 +34,47 @@ IDLE_S = 30.0
 MAX_STATIONS = 16
 NAME_MAX = 60
 WHY_MAX = 300
+SUBJECT_MAX = 40
+FOR_MAX_MS = 2**53
+BAD_REQUEST = "bad_request"
+
+OPERATIONS = tuple(item for item in Operation if item is not Operation.ASK)
+"""What a person may ask for; a duty check comes from the collector alone."""
+_NAMED = (Operation.DISABLE, Operation.ENABLE, Operation.WALK_TEST, Operation.ANSWER)
+"""What wants a person's own name, and not only that of the user who is signed in."""
+
+ERRORS = {
+    Refusal.UNKNOWN_SUBJECT: "no such point or zone, or one that cannot be taken out of service",
+    Refusal.NO_NAME: "it needs the name of a person",
+    Refusal.NO_REASON: "it needs a reason",
+    Refusal.NO_EXPIRY: "it needs a time after which it ends",
+    Refusal.TOO_LONG: "that is too long",
+    Refusal.LAST_DETECTOR: "it would leave a zone without its last detector or call point; confirm that",
+    Refusal.NOT_DISABLED: "it is not disabled",
+    Refusal.ALARM_STANDS: "not while an alarm stands",
+    Refusal.TEST_RUNS: "a test is running; one at a time",
+    Refusal.NO_TEST: "no such test is running",
+    Refusal.NO_QUESTION: "no such question is waiting",
+}
+"""What is said to whoever asked by the command line; the console has its own words for each reason."""
 
 log = logging.getLogger("shouwang.station")
 
 
 class StationError(Exception):
-    """The agent could not be asked; the text says what to do."""
+    """The agent could not be asked, or refused; the text says what to do, `reason` why where it refused."""
+
+    def __init__(self, text: str, reason: str = "") -> None:
+        super().__init__(text)
+        self.reason = reason
 
 
 class Station:
     """Serves the socket in `folder`. `act` carries out, `status` tells."""
 
-    def __init__(self, folder: Path, act: Callable[[Act], None], status: Callable[[], dict[str, Any]]) -> None:
+    def __init__(
+        self, folder: Path, act: Callable[[Act], Refusal | None], status: Callable[[], dict[str, Any]]
+    ) -> None:
         self._path = folder / SOCKET_NAME
         self._act = act
         self._status = status
@@ -96,13 +132,32 @@ class Station:
             return _refusal("it failed inside the agent; its log says why")
 
     def _operate(self, asked: dict[str, Any], user: str) -> dict[str, Any]:
-        if asked["do"] not in [item.value for item in Operation]:
+        if asked["do"] not in list(OPERATIONS):
             return _refusal(f"unknown operation {asked['do']}")
-        name, why = asked.get("who", ""), asked.get("why", "")
-        if not _is_line(name, NAME_MAX) or not _is_line(why, WHY_MAX):
-            return _refusal(f"who and why: expected one line each of at most {NAME_MAX} and {WHY_MAX} characters")
-        self._act(Act(Operation(asked["do"]), f"{name.strip()} ({user})" if name.strip() else user, why))
-        return {"ok": True}
+        act = _act_of(asked, user)
+        if isinstance(act, str):
+            return _refusal(act)
+        if act.operation in _NAMED and not asked["who"].strip():
+            refused: Refusal | None = Refusal.NO_NAME
+        else:
+            refused = self._act(act)
+        return {"ok": True} if refused is None else _refusal(ERRORS[refused], refused)
+
+
+def _act_of(asked: dict[str, Any], user: str) -> Act | str:
+    """What was asked, or what is wrong with how it was."""
+    name, why, subject = (asked.setdefault(key, "") for key in ("who", "why", "subject"))
+    for_ms, confirmed = asked.get("for_ms", 0), asked.get("confirmed", False)
+    if not _is_line(name, NAME_MAX) or not _is_line(why, WHY_MAX):
+        return f"who and why: expected one line each of at most {NAME_MAX} and {WHY_MAX} characters"
+    if not _is_line(subject, SUBJECT_MAX):
+        return f"subject: expected a code of at most {SUBJECT_MAX} characters"
+    if type(for_ms) is not int or not 0 <= for_ms <= FOR_MAX_MS:
+        return "for_ms: expected milliseconds, a whole number"
+    if type(confirmed) is not bool:
+        return "confirmed: expected true or false"
+    who = f"{name.strip()} ({user})" if name.strip() else user
+    return Act(Operation(asked["do"]), who, why, subject, for_ms, confirmed)
 
 
 def _is_line(text: object, most: int) -> bool:
@@ -110,8 +165,8 @@ def _is_line(text: object, most: int) -> bool:
     return isinstance(text, str) and len(text) <= most and (text.isprintable() or not text)
 
 
-def _refusal(error: str) -> dict[str, Any]:
-    return {"ok": False, "error": error}
+def _refusal(error: str, reason: str = BAD_REQUEST) -> dict[str, Any]:
+    return {"ok": False, "error": error, "reason": reason}
 
 
 def _peer(connection: socket.socket) -> str:
@@ -140,5 +195,5 @@ def ask(folder: Path, question: dict[str, Any], timeout_s: float = 5.0) -> dict[
     except (OSError, ValueError) as error:
         raise StationError(f"{path}: the agent did not answer: {error}") from None
     if not answer.get("ok"):
-        raise StationError(str(answer.get("error")))
+        raise StationError(str(answer.get("error")), str(answer.get("reason", "")))
     return dict(answer)

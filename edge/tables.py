@@ -2,10 +2,9 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from edge.console.tables import ConsoleTable, PersonTable, RoomTable, StaffTable, instruction_mistakes
-from edge.core.values import Operation
 from edge.journal import JournalConfig
 from edge.schema import Ms
 from edge.uplink import UplinkConfig
@@ -101,11 +100,12 @@ class PointTable:
 
 @dataclass(frozen=True, slots=True)
 class ButtonTable:
-    """`[[button]]`: a contact that acts as its station."""
+    """`[[button]]`: a contact that acts as its station. The other operations need a subject, a reason or an expiry,
+    which a button cannot say."""
 
     code: str
     place: str
-    operation: Operation
+    operation: Literal["acknowledge", "silence", "reset", "self_test"]
     source: str
     at: dict[str, Any]
 

@@ -1,8 +1,8 @@
 """Raising and clearing: the one place where a condition comes to stand and where it goes."""
 
-from edge.core import flapping
+from edge.core import flapping, self_test
 from edge.core.panel import Condition, Panel, Point, Task
-from edge.core.values import LATCHING, Class, Kind, Transition, Unknown
+from edge.core.values import LATCHING, OUT_OF_SERVICE, Class, Kind, Transition, Unknown
 
 
 def raise_condition(
@@ -13,11 +13,13 @@ def raise_condition(
     value: int | None = None,
     unknown: Unknown | None = None,
     word: str = "",
+    who: str = "",
+    why: str = "",
 ) -> Condition:
     """Let a condition stand; one that stands already is left as it is, and only said to be present again, unless its
     word is another one now: then it is another condition, and told anew.
 
-    People are reminded of a fault for as long as it stands.
+    People are reminded of a fault, and of what is out of service, for as long as it stands.
     """
     key = (condition, subject)
     standing = panel.conditions.get(key)
@@ -34,7 +36,13 @@ def raise_condition(
     panel.conditions[key] = made
     if condition is Class.FAULT:
         panel.call_at(panel.now_ms + panel.plan.fault_reminder_ms, Task.REMIND, subject)
-    told = Transition(Kind.RAISE, panel.now_ms, condition, zone, subject, value, unknown, order, why=word)
+    if condition not in OUT_OF_SERVICE:
+        self_test.give_way(panel)
+    elif (Task.REMIND_SERVICE, "") not in panel.due:
+        panel.call_at(panel.now_ms + panel.plan.service_reminder_ms, Task.REMIND_SERVICE, "")
+    told = Transition(
+        Kind.RAISE, panel.now_ms, condition, zone, subject, value, unknown, order, who=who, why=word or why
+    )
     panel.out.append(told)
     if flapping.after_raise(panel, made) and subject in panel.points:
         panel.points[subject].troubles.add(flapping.FLAPPING)
@@ -50,14 +58,18 @@ def _is_another(standing: Condition, word: str) -> bool:
     return not (standing.is_restored or standing.is_flapping)
 
 
-def clear_condition(panel: Panel, condition: Class, subject: str, who: str = "", value: int | None = None) -> None:
+def clear_condition(
+    panel: Panel, condition: Class, subject: str, who: str = "", value: int | None = None, why: str = ""
+) -> None:
     """Let a condition go, if it stands and is not held because it flaps."""
     gone = panel.conditions.get((condition, subject))
     if gone is None or flapping.holds(panel, gone):
         return
     del panel.conditions[(condition, subject)]
     panel.out.append(
-        Transition(Kind.CLEAR, panel.now_ms, condition, gone.zone, subject, value=value, order=gone.order, who=who)
+        Transition(
+            Kind.CLEAR, panel.now_ms, condition, gone.zone, subject, value=value, order=gone.order, who=who, why=why
+        )
     )
     if condition is Class.FIRE:
         _after_fire(panel, gone.zone)
@@ -78,9 +90,14 @@ def remind(panel: Panel, subject: str) -> None:
     if fault is None:
         return
     panel.call_at(panel.now_ms + panel.plan.fault_reminder_ms, Task.REMIND, subject)
-    if fault.is_acknowledged or fault.is_silenced:
-        fault.is_acknowledged = fault.is_silenced = False
-        panel.out.append(Transition(Kind.RESOUND, panel.now_ms, Class.FAULT, fault.zone, subject))
+    sound_again(panel, fault)
+
+
+def sound_again(panel: Panel, item: Condition) -> None:
+    """Sound for what stands as if nobody had seen it."""
+    if item.is_acknowledged or item.is_silenced:
+        item.is_acknowledged = item.is_silenced = False
+        panel.out.append(Transition(Kind.RESOUND, panel.now_ms, item.condition, item.zone, item.subject))
 
 
 def _after_fire(panel: Panel, zone: str) -> None:

@@ -1,11 +1,11 @@
 """Flapping: what comes and goes again and again is held as raised, so that it neither floods people nor looks well.
 
 Counted for each class and subject by itself, so no other point is touched. A raise is never held back, only a clear;
-and what latches cannot flap, because a person's reset ends it.
+and what latches or is out of service cannot flap, because a person ends it.
 """
 
 from edge.core.panel import Condition, Panel, Task
-from edge.core.values import LATCHING, Class
+from edge.core.values import LATCHING, OUT_OF_SERVICE, Class
 
 FLAPPING = "flapping"
 
@@ -17,7 +17,7 @@ def name_of(condition: Class, subject: str) -> str:
 
 def after_raise(panel: Panel, made: Condition) -> bool:
     """Whether the condition begins to flap with this raise."""
-    if made.condition in LATCHING or panel.plan.flap_count <= 0:
+    if made.condition in LATCHING | OUT_OF_SERVICE or panel.plan.flap_count <= 0:
         return False
     key = (made.condition, made.subject)
     since_ms = panel.now_ms - panel.plan.flap_within_ms

@@ -9,7 +9,7 @@ to be called again though nothing comes in, or None; it always lies in the futur
 from heapq import heappop
 from typing import Any
 
-from edge.core import conditions, operate, readings, supervision, troubles, zone
+from edge.core import conditions, duty, operate, readings, self_test, service, supervision, troubles, walk_test, zone
 from edge.core.panel import Panel, Point, Task, meaning
 from edge.core.values import LATCHING, Act, Class, Hour, Input, Learned, Level, Reading, Transition, Unknown
 
@@ -91,18 +91,11 @@ def _change_level(panel: Panel, point: Point, was: Class | None) -> None:
     if plan.operation is not None:
         operate.press(panel, point)
         return
-    if now is not None and not _is_latched(panel, point, below=now):
-        conditions.raise_of_point(panel, point, now)
-        if now is Class.FIRE:
-            zone.after_fire_raised(panel, point)
+    if point.state.level is Level.ALARM:
+        walk_test.after_alarm_level(panel, point)
+    service.tell(panel, point)
     if was is not None and was is not now:
         _leave(panel, point, was)
-
-
-def _is_latched(panel: Panel, point: Point, below: Class) -> bool:
-    """Whether an alarm of the point is latched, so that its early warning would only say less."""
-    alarm = point.plan.condition
-    return below is point.plan.early and alarm in LATCHING and (alarm, point.plan.code) in panel.conditions
 
 
 def _leave(panel: Panel, point: Point, was: Class) -> None:
@@ -163,4 +156,11 @@ _TASKS = {
     Task.REMIND: conditions.remind,
     Task.REST: troubles.after_rest,
     Task.STUCK: troubles.after_standstill,
+    Task.EXPIRE: operate.after_expiry,
+    Task.REMIND_SERVICE: service.remind,
+    Task.TEST_REAL: walk_test.after_minute,
+    Task.TEST_PULSE: walk_test.after_pulse_due,
+    Task.TEST_SUPPLY: walk_test.after_pulse,
+    Task.SELF_TEST: self_test.after_step,
+    Task.UNANSWERED: duty.after_time,
 }

@@ -1,21 +1,43 @@
-"""What a person asks of the panel: acknowledge, silence, reset. Every act is a transition with its name.
+"""What a person asks of the panel. Every act that is not refused is a transition with its name.
 
 Silence stops the sound and not the alarm, and never covers what comes after it. Reset cuts the supply of detectors that
 latch themselves, then wants a fresh normal reading; what is still active or unknown when its time is up sounds again.
 """
 
-from edge.core.conditions import clear_condition, raise_of_point
-from edge.core.panel import Condition, Panel, Point, Reset, Task, foreseen, meaning
+from edge.core import duty, self_test, service, walk_test
+from edge.core.conditions import clear_condition
+from edge.core.panel import Condition, Panel, Point, Reset, Task, foreseen
+from edge.core.refusals import refusal
 from edge.core.values import LATCHING, PRIORITY, Act, Class, Kind, Level, Operation, Transition, Unknown
 
 _LATCHING = tuple(item for item in PRIORITY if item in LATCHING)
 
 
 def operate(panel: Panel, act: Act) -> None:
-    """Carry out an act."""
-    kind = Kind(act.operation)
-    panel.out.append(Transition(kind, panel.now_ms, who=act.who, why=act.why))
+    """Carry out an act; one that is refused changes nothing, and whoever asked is told by `refusal`."""
+    if refusal(panel, act) is not None:
+        return
+    if act.operation is not Operation.END_WALK_TEST:  # whose event is the report
+        zone = service.zone_of(panel, act.subject)
+        panel.out.append(
+            Transition(Kind(act.operation), panel.now_ms, None, zone, act.subject, who=act.who, why=_reason(act))
+        )
     _OPERATIONS[act.operation](panel, act)
+
+
+def _reason(act: Act) -> str:
+    """The reason as people read it, with the time that was asked for."""
+    if act.operation not in _TIMED:
+        return act.why
+    return f"{act.why} ({_duration(act.for_ms)})".lstrip()
+
+
+def _duration(time_ms: int) -> str:
+    """A duration in its largest whole unit: "2h", "90min", "45s"."""
+    for unit_ms, unit in ((3_600_000, "h"), (60_000, "min"), (1_000, "s")):
+        if time_ms % unit_ms == 0:
+            return f"{time_ms // unit_ms}{unit}"
+    return f"{time_ms}ms"
 
 
 def press(panel: Panel, point: Point) -> None:
@@ -31,6 +53,7 @@ def _acknowledge(panel: Panel, _: Act) -> None:
 
 
 def _silence(panel: Panel, _: Act) -> None:
+    self_test.stop(panel)
     for condition in panel.conditions.values():
         condition.is_silenced = True
 
@@ -52,11 +75,29 @@ def _reset(panel: Panel, act: Act) -> None:
     panel.call_at(end_ms, Task.RESET_END, "")
 
 
+def _end_walk_test(panel: Panel, act: Act) -> None:
+    walk_test.end(panel, act.who, "person")
+
+
 _OPERATIONS = {
     Operation.ACKNOWLEDGE: _acknowledge,
     Operation.SILENCE: _silence,
     Operation.RESET: _reset,
+    Operation.DISABLE: service.disable,
+    Operation.ENABLE: service.enable,
+    Operation.WALK_TEST: walk_test.start,
+    Operation.END_WALK_TEST: _end_walk_test,
+    Operation.SELF_TEST: self_test.start,
+    Operation.ANSWER: duty.answer,
+    Operation.ASK: duty.ask,
 }
+_TIMED = (Operation.DISABLE, Operation.WALK_TEST)
+
+
+def after_expiry(panel: Panel, _: str) -> None:
+    """Something out of service has had its time."""
+    service.expire(panel)
+    walk_test.expire(panel)
 
 
 def after_supply(panel: Panel, _: str) -> None:
@@ -74,7 +115,7 @@ def try_reset(panel: Panel, code: str) -> None:
         condition = panel.conditions.get((latching, code))
         if condition is not None and condition.is_resetting and _is_at_rest(panel, condition, reset):
             clear_condition(panel, condition.condition, code, who=reset.who, value=panel.points[code].value)
-            _raise_what_is_left(panel, code)
+            service.tell(panel, panel.points[code])
     if not any(item.is_resetting for item in panel.conditions.values()):
         panel.reset = None
 
@@ -83,13 +124,6 @@ def _is_at_rest(panel: Panel, condition: Condition, reset: Reset) -> bool:
     point = panel.points[condition.subject]
     # What is on its way to the alarm level again is not at rest, though it has not got there yet.
     return _why_not_heard(point, reset) is None and Level.ALARM not in (point.state.level, foreseen(point).level)
-
-
-def _raise_what_is_left(panel: Panel, code: str) -> None:
-    point = panel.points[code]
-    left = meaning(point)
-    if left is not None:
-        raise_of_point(panel, point, left)
 
 
 def after_reset(panel: Panel, _: str) -> None:

@@ -52,6 +52,13 @@ class Task(IntEnum):
     REMIND = 7
     REST = 8
     STUCK = 9
+    EXPIRE = 10
+    REMIND_SERVICE = 11
+    TEST_REAL = 12
+    TEST_PULSE = 13
+    TEST_SUPPLY = 14
+    SELF_TEST = 15
+    UNANSWERED = 16
 
 
 class Group:
@@ -73,12 +80,13 @@ class Point:
     `heard_ms` is the last good reading, or the start before the first one (`is_heard`). `has_more` says that a reading
     has to pass `readings.admit` first: a rule that refuses some, a value that must move, points that are told of it.
     `broken_ms` is since when the device itself says that its sensor is broken; `troubles` what else is wrong with the
-    point (`troubles`), for as long as it is; `is_watched` whether a deadline for its next move is set.
+    point (`troubles`), for as long as it is; `is_watched` whether a deadline for its next move is set. `proven_ms` is
+    when it was last seen to reach its alarm level, in a test or for real; before the start where negative.
     """
 
     __slots__ = (
         "broken_ms", "bus", "followers", "has_more", "has_words", "heard_ms", "is_clean", "is_heard", "is_restored",
-        "is_watched", "module", "moved_ms", "plan", "refuses", "rule", "state", "step", "troubles", "unit",
+        "is_watched", "module", "moved_ms", "plan", "proven_ms", "refuses", "rule", "state", "step", "troubles", "unit",
         "unknown", "value",
     )  # fmt: skip
 
@@ -104,6 +112,7 @@ class Point:
         self.followers: list[Point] = []
         self.refuses: Callable[[Any, int], Unknown | None] | None = getattr(self.module, "refuses", None)
         self.has_more = plan.stuck_after_ms is not None or self.refuses is not None
+        self.proven_ms: int | None = None
 
 
 @dataclass(slots=True)
@@ -146,6 +155,54 @@ class Reset:
     supply_zones: frozenset[str]
 
 
+@dataclass(frozen=True, slots=True)
+class Disablement:
+    """A point that is out of service until `end_ms`."""
+
+    who: str
+    why: str
+    end_ms: int
+
+
+@dataclass(slots=True)
+class WalkTest:
+    """A zone under test until `end_ms`. `active` are the points that alarmed in it, with when and whether the supply of
+    their zone was cut for them; `proven` has all that did. `is_cut`: the supply of the zone's detectors is cut."""
+
+    zone: str
+    who: str
+    why: str
+    end_ms: int
+    proven: set[str]
+    active: dict[str, tuple[int, bool]]
+    is_cut: bool = False
+
+
+class Step(IntEnum):
+    """What a self-test drives at the moment."""
+
+    SOUND = 0
+    SIRENS = 1
+
+
+@dataclass(frozen=True, slots=True)
+class SelfTest:
+    """A self-test under way; `step_ms` is when its step began."""
+
+    who: str
+    step: Step
+    step_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A duty check of the bureau that waits for its answer until `end_ms`."""
+
+    id: str
+    text: str
+    end_ms: int
+
+
 class Panel:
     """See the module's docstring. Made by `new_panel`, or by `snapshot.restore` after a restart."""
 
@@ -158,6 +215,11 @@ class Panel:
         self.conditions: dict[tuple[Class, str], Condition] = {}
         self.lamps: dict[str, list[Point]] = {}
         self.reset: Reset | None = None
+        self.disabled: dict[str, Disablement] = {}
+        self.walk_test: WalkTest | None = None
+        self.self_test: SelfTest | None = None
+        self.question: Question | None = None
+        self.last_question = ""
         self.fire_order = 0
         self.raises: dict[tuple[Class, str], list[int]] = {}
         self.due: dict[tuple[Task, str], int] = {}

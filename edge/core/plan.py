@@ -23,7 +23,8 @@ class PointPlan:
     may be without a good reading (None: not supervised, for the gateway's own points). A point that `confirms` (a call
     point) confirms its zone at once. A point with an `operation` is a button: its alarm level is that act, by `place`.
     `lamp` names the lamp that is lit while the point is known to be well (supply, link). A value that has not moved at
-    all for `stuck_after_ms` is a fault (None: it may stand still).
+    all for `stuck_after_ms` is a fault (None: it may stand still). `is_feedback`: its readings say whether an output is
+    as it should be.
     """
 
     code: str
@@ -39,6 +40,12 @@ class PointPlan:
     operation: Operation | None = None
     lamp: str = ""
     stuck_after_ms: int | None = None
+    is_feedback: bool = False
+
+    @property
+    def is_watching(self) -> bool:
+        """Whether it watches the home, and not the gateway, its supply or a button: what can be disabled and proven."""
+        return self.zone != "" and self.operation is None and self.condition is not Class.FAULT
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +64,11 @@ class ZonePlan:
 @dataclass(frozen=True, slots=True)
 class Plan:
     """A home's points and zones. `reset_within_ms`: when a reset gives up and what is still there sounds again
-    (EN 54-2 asks for 20 s). `fault_reminder_ms`: an acknowledged fault that still stands sounds again after this.
+    (EN 54-2 asks for 20 s). `fault_reminder_ms`: an acknowledged fault that still stands sounds again after this;
+    `service_reminder_ms`: so do what is disabled and a test, so that each shift hears of it. `disable_max_ms` and
+    `test_max_ms`: how long a disablement and a walk test may be asked for. `prove_within_ms`: a point that has not been
+    seen to alarm for longer is unproven (Fire Law of the PRC art. 16: facilities are inspected whole at least once a
+    year).
 
     What is raised `flap_count` times within `flap_within_ms` flaps: it is held until it has been gone for
     `flap_rest_ms`.
@@ -70,3 +81,7 @@ class Plan:
     flap_count: int = 5
     flap_within_ms: int = 600_000
     flap_rest_ms: int = 600_000
+    service_reminder_ms: int = 8 * 3_600_000
+    disable_max_ms: int = 7 * 86_400_000
+    test_max_ms: int = 8 * 3_600_000
+    prove_within_ms: int = 365 * 86_400_000

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from edge.core.panel import Condition, Panel, Point
+from edge.core.panel import Condition, Panel, Point, Step
 from edge.core.values import PRIORITY, Class, Level
 
 _UNTIL_SILENCED = frozenset({Class.FIRE, Class.ELECTRICAL})
@@ -19,13 +19,14 @@ _LAMPS = {
 class Signals:
     """`sound`: the class whose pattern the buzzer plays. `lamps`: roles that are lit. The others are codes of zones:
     where sirens sound, where the fire relay holds (confirmed, silenced or not), where the detectors' supply is cut for
-    a reset."""
+    a reset or a test. `self_test`: what a self-test drives beside all that."""
 
     sound: Class | None
     lamps: frozenset[str]
     sirens: frozenset[str]
     fire: frozenset[str]
     supply_cut: frozenset[str]
+    self_test: Step | None = None
 
 
 def signals(panel: Panel) -> Signals:
@@ -38,8 +39,15 @@ def signals(panel: Panel) -> Signals:
         lamps=frozenset(_lamps(panel, {item.condition for item in standing})),
         sirens=frozenset(item.zone for item in fires if not item.is_silenced),
         fire=frozenset(item.zone for item in fires),
-        supply_cut=panel.reset.supply_zones if panel.reset is not None else frozenset(),
+        supply_cut=_supply_cut(panel),
+        self_test=panel.self_test.step if panel.self_test is not None else None,
     )
+
+
+def _supply_cut(panel: Panel) -> frozenset[str]:
+    cut = panel.reset.supply_zones if panel.reset is not None else frozenset()
+    test = panel.walk_test
+    return cut | {test.zone} if test is not None and test.is_cut else cut
 
 
 def _sounds(item: Condition) -> bool:

@@ -32,6 +32,7 @@ class Class(StrEnum):
 
 PRIORITY: tuple[Class, ...] = tuple(Class)
 LATCHING = frozenset({Class.FIRE, Class.ELECTRICAL})
+OUT_OF_SERVICE = frozenset({Class.DISABLED, Class.TEST})
 
 
 class Unknown(StrEnum):
@@ -58,6 +59,16 @@ class Kind(StrEnum):
     SILENCE = "silence"
     RESET = "reset"
     RESOUND = "resound"
+    DISABLE = "disable"
+    ENABLE = "enable"
+    WALK_TEST = "walk_test"
+    END_WALK_TEST = "end_walk_test"
+    PROVE = "prove"
+    SELF_TEST = "self_test"
+    END_SELF_TEST = "end_self_test"
+    ASK = "ask"
+    ANSWER = "answer"
+    UNANSWERED = "unanswered"
     START = "start"
     STOP = "stop"
     GAP = "gap"
@@ -65,11 +76,34 @@ class Kind(StrEnum):
 
 
 class Operation(StrEnum):
-    """What a person may ask of the panel."""
+    """What a person may ask of the panel. ASK alone comes from the bureau: it shows a question and does nothing."""
 
     ACKNOWLEDGE = "acknowledge"
     SILENCE = "silence"
     RESET = "reset"
+    DISABLE = "disable"
+    ENABLE = "enable"
+    WALK_TEST = "walk_test"
+    END_WALK_TEST = "end_walk_test"
+    SELF_TEST = "self_test"
+    ANSWER = "answer"
+    ASK = "ask"
+
+
+class Refusal(StrEnum):
+    """Why the panel does not do what it was asked."""
+
+    UNKNOWN_SUBJECT = "unknown_subject"
+    NO_NAME = "no_name"
+    NO_REASON = "no_reason"
+    NO_EXPIRY = "no_expiry"
+    TOO_LONG = "too_long"
+    LAST_DETECTOR = "last_detector"
+    NOT_DISABLED = "not_disabled"
+    ALARM_STANDS = "alarm_stands"
+    TEST_RUNS = "test_runs"
+    NO_TEST = "no_test"
+    NO_QUESTION = "no_question"
 
 
 class Reading(NamedTuple):
@@ -82,11 +116,19 @@ class Reading(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """Something a named person asked for. `who` is never empty: every act has a name (promise 6)."""
+    """Something a named person asked for. `who` is never empty: every act has a name (promise 6).
+
+    `subject` is what it is done to: the code of a point or a zone (disable, enable), of a zone (walk_test), the id of a
+    question (answer, ask). `for_ms` is after how long it ends by itself. `confirmed`: asked twice, for what leaves a
+    zone without a detector.
+    """
 
     operation: Operation
     who: str
     why: str = ""
+    subject: str = ""
+    for_ms: int = 0
+    confirmed: bool = False
 
 
 class Tick(NamedTuple):
@@ -116,7 +158,8 @@ Input = Reading | Act | Tick | Hour | Learned
 class Transition:
     """One change of the panel, as people are told it and as the journal keeps it.
 
-    `subject` is the code of a point, of a unit (`source/unit`) or of a bus (`source`), or "" for a zone or the panel.
+    `subject` is the code of a point, of a unit (`source/unit`) or of a bus (`source`), of a zone under test, the id of
+    a question, or "" for a zone or the panel.
     `why` of a raise is the word of its rule where there is one ("low", "removed"), of an act the person's reason.
     `order` counts a home's fire points in the order they came: 1 is the first-up (首警); 0 where it means nothing.
     """

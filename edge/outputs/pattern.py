@@ -34,6 +34,9 @@ PATTERNS: Mapping[Class, Pattern] = {
     Class.TEST: Pattern(((100, 59_900),)),
 }
 
+SELF_TEST = Pattern(((250, 250), (250, 250), (250, 750)))
+"""Like no class: nobody takes a test for an alarm."""
+
 
 class Player:
     """Plays one pattern at a time on an output."""

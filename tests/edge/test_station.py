@@ -16,8 +16,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from edge.core.values import Act, Operation
-from edge.station import MAX_LINE, MAX_STATIONS, SOCKET_NAME, Station, StationError, ask
+from edge.core.values import Act, Operation, Refusal
+from edge.station import ERRORS, MAX_LINE, MAX_STATIONS, SOCKET_NAME, Station, StationError, ask
 from tests.support import wait_until
 
 ME = pwd.getpwuid(os.getuid()).pw_name
@@ -31,16 +31,19 @@ class RunningStation:
         self.path = folder / SOCKET_NAME
         self.acts: list[Act] = []
         self.failure: Exception | None = None
+        self.refused: Refusal | None = None
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="station", daemon=True)
         self._thread.start()
         self._station = Station(folder, self._act, lambda: {"home": "h01", "name": "和平里"})
         self.run(self._station.start())
 
-    def _act(self, act: Act) -> None:
+    def _act(self, act: Act) -> Refusal | None:
         if self.failure is not None:
             raise self.failure
-        self.acts.append(act)
+        if self.refused is None:
+            self.acts.append(act)
+        return self.refused
 
     def run(self, work: Any) -> Any:
         """Carry out a coroutine on the loop."""
@@ -99,6 +102,28 @@ def test_the_umask_is_as_it_was(station: RunningStation) -> None:
     assert was != 0o117
 
 
+def test_an_operation_comes_through_with_all_that_was_said(station: RunningStation) -> None:
+    said = {"do": "disable", "who": "李护士", "why": "换电池", "subject": "smoke-203", "for_ms": 7_200_000}
+    ask(station.folder, {**said, "confirmed": True})
+    assert station.acts == [Act(Operation.DISABLE, f"李护士 ({ME})", "换电池", "smoke-203", 7_200_000, True)]
+
+
+@pytest.mark.parametrize("operation", ["disable", "enable", "walk_test", "answer"])
+def test_what_needs_a_person_is_refused_without_a_name(station: RunningStation, operation: str) -> None:
+    with pytest.raises(StationError, match="name of a person") as refused:
+        ask(station.folder, {"do": operation, "who": " ", "why": "x", "subject": "smoke-203", "for_ms": 1000})
+    assert refused.value.reason == Refusal.NO_NAME
+    assert station.acts == []
+
+
+def test_the_panels_refusal_is_told_in_words_and_by_its_code(station: RunningStation) -> None:
+    for reason in Refusal:
+        station.refused = reason
+        with pytest.raises(StationError) as refused:
+            ask(station.folder, {"do": "silence"})
+        assert (str(refused.value), refused.value.reason) == (ERRORS[reason], reason)
+
+
 @pytest.mark.parametrize(
     ("sent", "said"),
     [
@@ -110,7 +135,15 @@ def test_the_umask_is_as_it_was(station: RunningStation) -> None:
         (b"null\n", "status"),
         (b"{}\n", "status"),
         (b'{"do": ["silence"]}\n', "status"),
-        (b'{"do": "disable"}\n', "unknown operation disable"),
+        (b'{"do": "ask", "subject": "q"}\n', "unknown operation ask"),
+        (b'{"do": "disarm"}\n', "unknown operation disarm"),
+        (b'{"do": "disable", "who": "a", "subject": 5}\n', "subject"),
+        (b'{"do": "disable", "who": "a", "subject": "' + b"x" * 41 + b'"}\n', "subject"),
+        (b'{"do": "disable", "who": "a", "for_ms": 1.5}\n', "for_ms"),
+        (b'{"do": "disable", "who": "a", "for_ms": -1}\n', "for_ms"),
+        (b'{"do": "disable", "who": "a", "for_ms": true}\n', "for_ms"),
+        (b'{"do": "disable", "who": "a", "for_ms": "2h"}\n', "for_ms"),
+        (b'{"do": "disable", "who": "a", "confirmed": 1}\n', "confirmed"),
         (b'{"do": "Silence"}\n', "unknown operation Silence"),
         (b'{"do": "silence", "who": 5}\n', "who and why"),
         (b'{"do": "silence", "who": null}\n', "who and why"),
