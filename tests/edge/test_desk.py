@@ -142,4 +142,5 @@ def test_the_fault_relay_holds_while_there_is_no_fault(condition: str) -> None:
     """Normally energised: a fault and a dead gateway let it drop alike."""
     lit = Signals(None, frozenset({condition}), frozenset(), frozenset(), frozenset())
     assert is_wanted(output("fault_relay"), lit)
-    assert not is_wanted(output("fault_relay"), Signals(None, frozenset({"lamp_fault"}), *[frozenset[str]()] * 3))
+    none = frozenset[str]()
+    assert not is_wanted(output("fault_relay"), Signals(None, frozenset({"lamp_fault"}), none, none, none))
