@@ -19,6 +19,7 @@ from edge.enrol import add_enrol
 from edge.field import records, simulate
 from edge.journal import JournalError
 from edge.own_points import is_reserved
+from edge.probe.command import add_probe
 from edge.schema import ConfigError
 from edge.sources.backends import NotAllowed
 from edge.uplink.enrolment import BundleError
@@ -66,6 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     status.add_argument("--json", action="store_true", help="the whole answer as one JSON object")
     add_enrol(commands)
     operating.add_commands(lambda name, text: _command(commands, name, text, _operate))
+    add_probe(commands, DEFAULT_CONFIG)
     console = commands.add_parser("console", help="serve the home's own page", description=_CONSOLE)
     console_command.add_options(console)
     console.set_defaults(do=_console)

@@ -84,10 +84,33 @@ class Quantity:
 
 
 @dataclass(frozen=True, slots=True)
+class Sign:
+    """A register by which a probe knows the device, and `text` what it is: its word under `mask` is one of `one_of`, or
+    lies in `low` … `high`, or with `unit_address` is the unit's own address.
+    """
+
+    text: str
+    function: int
+    address: int
+    mask: int = 0xFFFF
+    low: int = 0
+    high: int = 0xFFFF
+    one_of: tuple[int, ...] = ()
+    unit_address: bool = False
+
+    def mistakes(self) -> Iterable[tuple[str, str, object]]:
+        """What the types cannot say."""
+        if self.function not in READ_REGISTERS:
+            yield "function", "3 or 4", self.function
+        if not 0 <= self.address <= 0xFFFF:
+            yield "address", "0 to 0xFFFF", self.address
+
+
+@dataclass(frozen=True, slots=True)
 class MeterProfile:
     """A Modbus device. `coils` > 0 makes it a relay board, the only thing that is ever written.
 
-    `gap` is how many registers that nobody asked for may be read along to save a request.
+    `gap` is how many registers that nobody asked for may be read along to save a request. `sign` is for probing alone.
     """
 
     title: str
@@ -96,6 +119,7 @@ class MeterProfile:
     supervised: bool = True
     gap: int = 8
     coils: int = 0
+    sign: tuple[Sign, ...] = ()
     quantity: dict[str, Quantity] = field(default_factory=dict)
 
     def mistakes(self) -> Iterable[tuple[str, str, object]]:

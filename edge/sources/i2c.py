@@ -130,7 +130,7 @@ class I2cSource:
     def __init__(self, config: I2cConfig, wired: Sequence[Wired], site: Site) -> None:
         self.name = config.name
         self._config = config
-        self._make_bus = _bus_maker(config, site.simulated)
+        self._make_bus = bus_maker(config, site.simulated)
         self._lock: Lock = hold(site.locks, config.where)
         chips = {chip.address: _Chip(chip) for chip in config.chip}
         self._spots = [_Spot(each, chips[each.at.chip]) for each in wired]
@@ -260,7 +260,7 @@ def _reason(error: OSError | Stuck) -> Unknown:
     return Unknown.TIMEOUT if isinstance(error, Stuck) else Unknown.NO_LINK
 
 
-def _bus_maker(config: I2cConfig, is_simulated: bool) -> Any:
+def bus_maker(config: I2cConfig, is_simulated: bool) -> Any:
     """A function that opens the bus. Raises `backends.NotAllowed` now, rather than at the first opening."""
     if config.backend != backends.HARDWARE:
         open_bus = backends.load(config.backend, BUSES, is_simulated)
