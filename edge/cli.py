@@ -20,6 +20,7 @@ from edge.field import records, simulate
 from edge.journal import JournalError
 from edge.own_points import is_reserved
 from edge.probe.command import add_probe
+from edge.rule_text import rule_text
 from edge.schema import ConfigError
 from edge.sources.backends import NotAllowed
 from edge.uplink.enrolment import BundleError
@@ -152,12 +153,15 @@ def _status_lines(status: dict[str, Any]) -> list[str]:
     for item in status["active"]:
         where = places.get(item["point"], item["point"])
         marks = [f"no. {item['order']}"] if item["order"] else []
+        marks += [item["word"]] if item.get("word") else []
         marks += [mark for mark in ("confirmed", "acknowledged", "silenced") if item.get(mark)]
         lines.append(f"  {item['class'].upper():14} {where}  {', '.join(marks)}".rstrip())
     if not status["active"]:
         lines.append("  nothing stands")
     lines += operating.service_lines(status, places)
-    lines += [_point_line(point) for point in status["points"]]
+    for point in status["points"]:
+        lines.append(_point_line(point))
+        lines += [f"{'':18}{more}" for more in [rule_text(point)] if more]
     return lines
 
 

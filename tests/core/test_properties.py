@@ -10,7 +10,9 @@ from edge.core.fold import fold
 from edge.core.panel import Panel, Point, new_panel
 from edge.core.plan import Plan, PointPlan, Rule
 from edge.core.rules.contact import ContactRule
+from edge.core.rules.leakage import LeakageRule
 from edge.core.rules.loop import LoopRule
+from edge.core.rules.pressure import PressureRule
 from edge.core.rules.threshold import ThresholdRule
 from edge.core.signals import signals
 from edge.core.snapshot import restore, snapshot
@@ -59,8 +61,10 @@ def test_unknown_never_clears_and_never_lowers_a_level(plan: Plan, course: Cours
             if point.unknown is not None:
                 assert WEIGHT[point.state.level] >= WEIGHT[levels[code]]
             levels[code] = point.state.level
+        told = {item.subject for item in transitions if item.kind is Kind.RAISE}
         for item in transitions:
-            if item.kind is Kind.CLEAR and item.subject in panel.points:
+            # What time alone makes worse is told as the worse, and ends as what it was, in the same moment.
+            if item.kind is Kind.CLEAR and item.subject in panel.points and item.subject not in told:
                 assert panel.points[item.subject].unknown is None
 
     play(plan, course, watch)
@@ -293,6 +297,41 @@ def test_a_home_that_flaps_for_days_keeps_its_deadlines_few() -> None:
             timeline.take(Reading(point.code, None if n % 5 == 0 else (0, 25, 1, 35)[n // 2 % 4], Unknown.TIMEOUT))
         most = max(most, len(timeline.panel.deadlines))
     assert most < 100
+
+
+@BOUND
+@given(plans(), courses)
+def test_what_flaps_is_told_no_more_often_than_it_takes_to_see_that_it_flaps(plan: Plan, course: Course) -> None:
+    plan = replace(plan, flap_count=3, flap_within_ms=60_000, flap_rest_ms=60_000)
+    raises: dict[tuple[Class | None, str], list[int]] = {}
+    for item in play(plan, course).noted:
+        if item.kind is Kind.RAISE and item.condition not in LATCHING:
+            times = raises.setdefault((item.condition, item.subject), [])
+            times.append(item.at_ms)
+            # A word that changes is another condition, and is told: hence not the raises of rules that have words.
+            if item.subject not in plan_words(plan):
+                assert sum(at_ms > item.at_ms - 60_000 for at_ms in times) <= 3
+
+
+def plan_words(plan: Plan) -> set[str]:
+    """Points whose rules have words."""
+    return {point.code for point in plan.points if isinstance(point.rule, PressureRule | LeakageRule)} | {
+        point.code for point in plan.points if point.stuck_after_ms is not None
+    }
+
+
+@BOUND
+@given(plans(), courses)
+def test_an_alarm_is_never_late_because_its_point_flaps(plan: Plan, course: Course) -> None:
+    held, free = (
+        [
+            (item.at_ms, item.condition, item.subject)
+            for item in play(replace(plan, flap_count=count), course).noted
+            if item.kind is Kind.RAISE and item.condition in LATCHING
+        ]
+        for count in (2, 0)
+    )
+    assert held == free
 
 
 _json = st.recursive(

@@ -5,10 +5,13 @@ from hypothesis import strategies as st
 
 from edge.core.panel import foreseen, new_panel
 from edge.core.plan import Plan, PointPlan, Rule
+from edge.core.rules import pressure
 from edge.core.rules.contact import ContactRule
+from edge.core.rules.leakage import LeakageRule
+from edge.core.rules.pressure import PressureRule
 from edge.core.rules.threshold import ThresholdRule
-from edge.core.values import Class, Kind, Operation, Reading
-from tests.core.courses import BOUND, contacts, pauses, rules, thresholds, values
+from edge.core.values import Class, Kind, Level, Operation, Reading
+from tests.core.courses import BOUND, contacts, pauses, pressures, rules, thresholds, values
 from tests.core.timeline import Timeline
 
 
@@ -86,3 +89,41 @@ def test_a_button_found_pressed_asks_for_nothing_until_it_is_let_go_and_pressed(
     timeline.take(Reading("p", 1))
     timeline.until(timeline.now_ms + rule.on_ms)
     assert [(item.kind, item.who) for item in timeline.noted] == [(Kind.SILENCE, "station")]
+
+
+@BOUND
+@given(pressures, st.lists(st.tuples(pauses, values), min_size=1, max_size=60))
+def test_a_bottle_is_low_only_after_a_day_and_gone_only_after_its_debounce(
+    rule: PressureRule, course: list[tuple[int, int]]
+) -> None:
+    state, now_ms, began_ms, empty_ms = pressure.initial(), 0, None, None
+    for pause_ms, value in course:
+        now_ms += pause_ms
+        began_ms = now_ms if began_ms is None else began_ms
+        empty_ms = (now_ms if empty_ms is None else empty_ms) if value < rule.empty_below else None
+        before, state = state, pressure.step(rule, state, value, now_ms)
+        if state.word in ("low", "high"):
+            assert now_ms - began_ms >= rule.day_ms
+        if state.word in ("removed", "empty") and before.word != state.word:
+            assert state.level is Level.ALARM
+            assert empty_ms is not None and now_ms - empty_ms >= rule.empty_after_ms
+        if empty_ms is not None and now_ms - empty_ms >= rule.empty_after_ms:
+            assert state.word in ("removed", "empty")
+
+
+@BOUND
+@given(thresholds, st.integers(1, 100_000), st.lists(st.tuples(st.integers(0, 30_000), st.sampled_from([0, 0, 0, 7]))))
+def test_a_transformer_reads_nothing_only_after_all_of_its_time_at_nothing(
+    limits: ThresholdRule, zero_after_ms: int, course: list[tuple[int, int]]
+) -> None:
+    rule = LeakageRule(limits, zero_after_ms=zero_after_ms, is_loaded=True)
+    timeline = Timeline(
+        Plan((PointPlan("p", "z", "p", rule, Class.ELECTRICAL, fault_after_ms=None),), (), flap_count=0)
+    )
+    since_ms: int | None = None
+    for pause_ms, value in course:
+        timeline.until(timeline.now_ms + pause_ms)
+        is_due = since_ms is not None and timeline.now_ms - since_ms >= zero_after_ms
+        assert ((Class.FAULT, "p") in timeline.panel.conditions) == is_due
+        timeline.take(Reading("p", value))
+        since_ms = None if value else timeline.now_ms if since_ms is None else since_ms
