@@ -117,6 +117,8 @@ def _check(options: argparse.Namespace) -> int:
     counts = (_count(wired, "point"), _count(setup.zones, "zone"), _count(setup.outputs, "output"))
     print("  {} in {}, {}".format(*counts))
     print(f"  sources: {', '.join(f'{item.config.name} ({item.kind})' for item in setup.sources)}")
+    for item in setup.loosened:
+        print(f"  loosened: {item.point} {item.text}")
     if unsupervised:
         print(f"  unsupervised, a broken wire is not seen: {', '.join(unsupervised)}")
     if setup.gateway.simulated:

@@ -7,7 +7,7 @@ It sleeps until the fold's next deadline. The same engine runs in the agent and 
 import asyncio
 import json
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from edge.clock import Clock
@@ -16,6 +16,7 @@ from edge.core.panel import Panel
 from edge.core.plan import Plan
 from edge.core.readings import believed, refuses_some
 from edge.core.refusals import refusal
+from edge.core.rule_memory import recall, remember
 from edge.core.signals import Signals, signals
 from edge.core.snapshot import restore, snapshot
 from edge.core.values import TICK, Act, Hour, Input, Kind, Learned, Reading, Refusal, Transition
@@ -50,7 +51,7 @@ class Engine:
     `saved` is the panel as it was recorded last, `off_ms` how long ago that was, as far as that can be believed;
     `unsaved_ms` how much longer it may have run after that.
     `config_hash` names the configuration, and `loosened` is what it loosens (point, text): put on record once, with the
-    first start of that configuration.
+    first start of that configuration. `remembered` is what rules remembered of days, `forgot_ms` how long ago.
     `on_change` is called with a new report after every transition.
     """
 
@@ -66,6 +67,8 @@ class Engine:
         on_change: Callable[[PanelReport], None] | None = None,
         config_hash: str = "",
         loosened: Sequence[tuple[str, str]] = (),
+        remembered: Mapping[str, Any] | None = None,
+        forgot_ms: int = 0,
     ) -> None:
         self._clock = clock
         self._outputs = outputs
@@ -80,10 +83,11 @@ class Engine:
         self._config_hash = config_hash
         table = _saved(saved)
         self.panel, restored = restore(plan, table, now_ms, off_ms, unsaved_ms)
+        lost = recall(self.panel, remembered or {}, forgot_ms)
         self.wanted = signals(self.panel)
         is_new = table is None or table.get("config") != config_hash
         said = [Transition(Kind.LOOSEN, now_ms, subject=point, why=text) for point, text in loosened if is_new]
-        self._publish((Transition(Kind.START, now_ms), *said, *restored))
+        self._publish((Transition(Kind.START, now_ms), *said, *restored, *lost))
 
     def take(self, readings: Sequence[Reading]) -> None:
         """Decide on readings, in their order of arrival. A rule that fails costs its own point only, which becomes a
@@ -106,6 +110,10 @@ class Engine:
     def tell(self, item: Hour | Learned) -> None:
         """Say what hour it is, or what was learned of a point."""
         self._fold(item, self._clock.mono_ms())
+
+    def remembered(self) -> dict[str, Any]:
+        """What rules remember of days, for the next start."""
+        return remember(self.panel)
 
     def saved(self) -> bytes:
         """The panel as it is now, for `saved` of the next start."""

@@ -9,15 +9,17 @@ import logging
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from device import wire
-from edge import __version__, board
+from edge import __version__, board, rule_file
 from edge.clock import Clock
 from edge.config import Setup
 from edge.core.values import Act, Hour, Learned, Operation, Reading, Refusal, Transition, Unknown
 from edge.engine import Engine, Shown
 from edge.journal import Journal
 from edge.journal.database import Snapshot
+from edge.journal.volume import Stamp
 from edge.own_points import CERTIFICATE_POINT, DISK_POINT, JOURNAL_POINT, LINK_POINT
 from edge.report import Identity, PanelReport, compose_state
 from edge.uplink import Home, Uplink
@@ -27,9 +29,9 @@ log = logging.getLogger("shouwang.gateway")
 RENEW_WITHIN_MS = 30 * 86_400_000
 """A month is time enough for somebody to carry a new certificate to the home."""
 SAVE_EVERY_MS = 3_600_000
-"""A power cut costs a rule at most this much of its days, and the disk some kilobytes each time."""
+"""A power cut costs a rule at most this much of its days."""
 SAVE_TIMES_EVERY_MS = 60_000
-"""The same while something is out of service: a power cut makes no disablement longer."""
+"""How often the panel is saved while something is out of service: a power cut makes no disablement longer."""
 ASK_TEXT_MAX = 200
 ASK_WITHIN_MAX_MS = 3_600_000
 COLLECTOR = "collector"
@@ -52,7 +54,7 @@ class Gateway:
         self._identity = Identity(__version__, setup.config_hash, setup.gateway.simulated)
         self._voltage = board.Voltage() if setup.gateway.watch_voltage else None
         self._hour: Hour | None = None
-        self._saved_ms = self._started_ms
+        self._saved_ms = self._kept_ms = self._started_ms
         self.report = PanelReport()
         self.journal = Journal(Path(setup.gateway.data), clock, setup.journal, setup.deadbands)
         home = Home(setup.home.code, setup.gateway.code, self._state, setup.describe, self._asked)
@@ -63,6 +65,7 @@ class Gateway:
         self._loop = asyncio.get_running_loop()
         self.journal.start()
         snapshot = self.journal.snapshot
+        remembered, kept = rule_file.load(Path(self.setup.gateway.data))
         self.engine = Engine(
             self.setup.plan,
             self.clock,
@@ -74,6 +77,8 @@ class Gateway:
             on_change=self._publish,
             config_hash=self.setup.config_hash,
             loosened=[(item.point, item.text) for item in self.setup.loosened],
+            remembered=remembered,
+            forgot_ms=self._ago_ms(kept),
         )
         self.uplink.start()
 
@@ -112,21 +117,30 @@ class Gateway:
             self.engine.tell(now)
 
     def _save_now_and_then(self) -> None:
-        """What rules remember of days, and what is left of a disablement, change without a transition that would save
-        them."""
+        """What is left of a disablement, and since when a point is proven, change without a transition that would save
+        them; so does what rules remember of days, which a thread keeps that may wait."""
         panel, now_ms = self.engine.panel, self.clock.mono_ms()
         is_timed = bool(panel.disabled) or panel.walk_test is not None or panel.question is not None
         if now_ms - self._saved_ms >= (SAVE_TIMES_EVERY_MS if is_timed else SAVE_EVERY_MS):
             self._saved_ms = now_ms
             self.engine.tick()
             self.journal.save_state(self.engine.saved())
+        if now_ms - self._kept_ms >= SAVE_EVERY_MS:
+            self._kept_ms = now_ms
+            asyncio.get_running_loop().run_in_executor(None, rule_file.save, *self._days())
+
+    def _days(self) -> tuple[Path, dict[str, Any], Stamp]:
+        clock = self.clock
+        stamp = Stamp(clock.boot, clock.mono_ms(), clock.wall_ms(), clock.clock_ok())
+        return Path(self.setup.gateway.data), self.engine.remembered(), stamp
 
     def stop(self) -> None:
         """Decide nothing more, and put that on record."""
         self.engine.stop()
 
     def close(self) -> None:
-        """Let journal and uplink finish."""
+        """Let journal and uplink finish, and keep what rules remember of days."""
+        rule_file.save(*self._days())
         self.journal.close()
         self.uplink.close()
 
@@ -142,12 +156,15 @@ class Gateway:
 
     def _off_ms(self, snapshot: Snapshot | None) -> int:
         """How long the gateway was off, as far as that can be believed: else no time at all, which delays nothing."""
-        if snapshot is None:
+        return self._ago_ms(snapshot.saved if snapshot is not None else None)
+
+    def _ago_ms(self, kept: Stamp | None) -> int:
+        if kept is None:
             return 0
-        if snapshot.saved.boot == self.clock.boot:
-            return max(0, self.clock.mono_ms() - snapshot.saved.mono_ms)
-        if snapshot.saved.clock_ok and self.clock.clock_ok():
-            return max(0, self.clock.wall_ms() - snapshot.saved.wall_ms)
+        if kept.boot == self.clock.boot:
+            return max(0, self.clock.mono_ms() - kept.mono_ms)
+        if kept.clock_ok and self.clock.clock_ok():
+            return max(0, self.clock.wall_ms() - kept.wall_ms)
         return 0
 
     def _unsaved_ms(self, snapshot: Snapshot | None) -> int:

@@ -1,9 +1,8 @@
 """A panel's memory across a restart, as plain lists and numbers, with every deadline as remaining time.
 
-Rules start anew: after a restart every point is unknown. A rule that judges by days keeps those (its `remember`). What
-stood keeps standing, with its acknowledgement and its silence; what does not latch is cleared once its point has been
-good for a while (`supervision.RESTORED_MS`). What is out of service goes on for the time that it has left
-(`service_memory`).
+Rules start anew: after a restart every point is unknown (what some remember of days: `rule_memory`). What stood keeps
+standing, with its acknowledgement and its silence; what does not latch is cleared once its point has been good for a
+while (`supervision.RESTORED_MS`). What is out of service goes on for the time that it has left (`service_memory`).
 """
 
 from typing import Any
@@ -24,11 +23,6 @@ def snapshot(panel: Panel) -> dict[str, Any]:
         "fire_order": panel.fire_order,
         "confirmed": [code for code, zone in panel.zones.items() if zone.is_confirmed],
         "conditions": [_condition(panel, item) for item in panel.conditions.values()],
-        "rules": {
-            code: point.module.remember(point.state, panel.now_ms)
-            for code, point in panel.points.items()
-            if hasattr(point.module, "remember")
-        },
         **service_memory.saved(panel),
     }
 
@@ -66,7 +60,6 @@ def _remembering(
     if saved["version"] != VERSION:
         raise ValueError(saved["version"])
     panel = new_panel(plan, now_ms)
-    lost = _recall(panel, saved.get("rules", {}), off_ms)
     service_memory.restore(panel, saved, off_ms, unsaved_ms)
     out = [_restored(panel, row, saved["confirmed"], off_ms) for row in saved["conditions"]]
     burning = sorted({item.zone for item in panel.of_class(Class.FIRE)})
@@ -74,21 +67,7 @@ def _remembering(
     for code in burning:
         _rearm(panel, code)
     service_memory.agree(panel)
-    return panel, (*out, *lost)
-
-
-def _recall(panel: Panel, saved: object, off_ms: int) -> list[Transition]:
-    """Give the rules their days back. Days that cannot be read are a gap of their own: they must not cost an alarm that
-    stands its memory."""
-    kept = saved if isinstance(saved, dict) else {}
-    lost = [] if isinstance(saved, dict) else [""]
-    for code, point in panel.points.items():
-        if code in kept and hasattr(point.module, "recall"):
-            try:
-                point.state = point.module.recall(kept[code], panel.now_ms, off_ms)
-            except ValueError:
-                lost.append(code)
-    return [Transition(Kind.GAP, panel.now_ms, subject=code, why="lane=rules cause=damage") for code in lost]
+    return panel, tuple(out)
 
 
 def _restored(panel: Panel, row: list[Any], confirmed: list[str], off_ms: int) -> Transition:

@@ -14,6 +14,7 @@ from typing import Any
 from edge.core.fold import fold
 from edge.core.panel import new_panel
 from edge.core.plan import Plan, PointPlan, Rule, ZonePlan
+from edge.core.rule_memory import recall, remember
 from edge.core.rules.contact import ContactRule
 from edge.core.rules.heat import HeatRule
 from edge.core.rules.leakage import LeakageRule
@@ -157,6 +158,7 @@ class Timeline:
         left = (point for point in plan.points if point.code not in without)
         plan = replace(plan, points=tuple(replace(point, zone=moved.get(point.code, point.zone)) for point in left))
         saved = json.loads(json.dumps(snapshot(self.panel)))
+        days = json.loads(json.dumps(remember(self.panel)))
         self.panel, restored = restore(plan, saved, self.now_ms, off_ms)
-        self.noted.extend(restored)
+        self.noted += [*restored, *recall(self.panel, days, off_ms)]
         self.take(TICK)

@@ -1,7 +1,6 @@
 """A gateway without its hardware: what it looks after in itself, and how long it was off as far as that is believed."""
 
 import asyncio
-import json
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,10 +9,13 @@ from typing import Any
 import pytest
 
 from device import wire
+from edge import rule_file
 from edge.config import Setup
+from edge.core.rule_memory import recall
 from edge.core.values import Act, Class, Kind, Operation, Reading, Transition, Unknown
 from edge.gateway import Gateway
 from edge.journal import Journal
+from edge.journal.volume import Stamp
 from edge.own_points import CERTIFICATE_POINT, DISK_POINT, JOURNAL_POINT, LINK_POINT
 from edge.report import compose_state
 from tests.edge.home import Diary, FakeClock, small_home
@@ -247,21 +249,55 @@ def test_the_rules_are_told_the_hour_when_it_changes_and_the_strictest_while_the
     with_gateway(tmp_path, test)
 
 
-def test_the_days_that_rules_remember_are_saved_every_hour_without_any_transition(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def test(gateway: Gateway, diary: Diary, clock: Clock) -> None:
-        saved: list[bytes] = []
-        monkeypatch.setattr(gateway.journal, "save_state", saved.append)
-        for _ in range(7_300):
-            clock.now_ms += 1_000
-            gateway.take([Reading("ext", 1_200)])
-            if clock.now_ms % 60_000 == 0:
-                gateway.beat()
-        assert len(saved) == 2
-        assert json.loads(saved[-1])["rules"]["ext"][3], "samples of its day"
+def kept_days(folder: Path) -> Any:
+    """What is kept of the bottle's days."""
+    return rule_file.load(folder / "data")[0].get("ext")
 
+
+def test_the_days_that_rules_remember_are_kept_every_hour_and_given_back(tmp_path: Path) -> None:
+    def a_day(gateway: Gateway, _: Diary, clock: Clock) -> None:
+        for minute in range(20 * 60):
+            clock.now_ms += 60_000
+            gateway.take([Reading("ext", 950)])
+            gateway.beat()
+            if minute == 90:
+                wait_until(lambda: kept_days(tmp_path), what="the days to be kept")
+
+    def after(gateway: Gateway, _: Diary, clock: Clock) -> list[Any]:
+        for _minute in range(5 * 60):
+            clock.now_ms += 60_000
+            gateway.take([Reading("ext", 950)])
+        return [(item.condition, item.subject, item.word) for item in gateway.report.active if item.subject == "ext"]
+
+    clock = Clock()
+    with_gateway(tmp_path, a_day, clock)
+    assert len(kept_days(tmp_path)[3]) == 20, "kept at the end as well"
+    assert with_gateway(tmp_path, after, clock) == [(Class.SUPERVISORY, "ext", "low")]
+
+
+@pytest.mark.parametrize("damage", [b"", b"[]", b"{", b'{"stamp": [1], "rules": {}}', b"\xff", b"[" * 100_000])
+def test_days_that_cannot_be_read_cost_nothing_else(damage: bytes, tmp_path: Path) -> None:
+    def test(gateway: Gateway, diary: Diary, clock: Clock) -> None:
+        gateway.take([Reading("smoke-203", 1)])
+        clock.now_ms += 500
+        gateway.take([Reading("smoke-203", 1)])
+        assert diary.of("show")[-1].sound is Class.FIRE
+
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / rule_file.FILE).write_bytes(damage)
     with_gateway(tmp_path, test)
+
+
+def test_the_damaged_days_of_one_point_are_a_gap_of_that_point(tmp_path: Path) -> None:
+    def test(gateway: Gateway, _: Diary, clock: Clock) -> list[str]:
+        stamp = Stamp(clock.boot, clock.mono_ms(), clock.wall_ms(), True)
+        gaps = []
+        for days in ([], ["x"], {"a": 1}, [1, 2, 3, [[-1, 2, True]], []]):
+            rule_file.save(tmp_path / "data", {"ext": days, "leak-k": []}, stamp)
+            gaps += recall(gateway.engine.panel, rule_file.load(tmp_path / "data")[0])
+        return [item.subject for item in gaps]
+
+    assert with_gateway(tmp_path, test) == ["ext"] * 3
 
 
 LOOSE = {
