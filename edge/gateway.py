@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from device import wire
-from edge import __version__, board, rule_file
+from edge import __version__, board
 from edge.clock import Clock
 from edge.config import Setup
 from edge.core.values import Act, Hour, Learned, Operation, Reading, Refusal, Transition, Unknown
@@ -22,6 +22,7 @@ from edge.journal.database import Snapshot
 from edge.journal.volume import Stamp
 from edge.own_points import CERTIFICATE_POINT, DISK_POINT, JOURNAL_POINT, LINK_POINT
 from edge.report import Identity, PanelReport, compose_state
+from edge.rule_file import RuleFile
 from edge.uplink import Home, Uplink
 
 log = logging.getLogger("shouwang.gateway")
@@ -54,6 +55,7 @@ class Gateway:
         self._identity = Identity(__version__, setup.config_hash, setup.gateway.simulated)
         self._voltage = board.Voltage() if setup.gateway.watch_voltage else None
         self._hour: Hour | None = None
+        self._rule_file = RuleFile(Path(setup.gateway.data))
         self._saved_ms = self._kept_ms = self._started_ms
         self.report = PanelReport()
         self.journal = Journal(Path(setup.gateway.data), clock, setup.journal, setup.deadbands)
@@ -65,7 +67,7 @@ class Gateway:
         self._loop = asyncio.get_running_loop()
         self.journal.start()
         snapshot = self.journal.snapshot
-        remembered, kept = rule_file.load(Path(self.setup.gateway.data))
+        remembered, kept = self._rule_file.load()
         self.engine = Engine(
             self.setup.plan,
             self.clock,
@@ -127,12 +129,12 @@ class Gateway:
             self.journal.save_state(self.engine.saved())
         if now_ms - self._kept_ms >= SAVE_EVERY_MS:
             self._kept_ms = now_ms
-            asyncio.get_running_loop().run_in_executor(None, rule_file.save, *self._days())
+            asyncio.get_running_loop().run_in_executor(None, self._rule_file.save, *self._days())
 
-    def _days(self) -> tuple[Path, dict[str, Any], Stamp]:
+    def _days(self) -> tuple[dict[str, Any], Stamp]:
         clock = self.clock
         stamp = Stamp(clock.boot, clock.mono_ms(), clock.wall_ms(), clock.clock_ok())
-        return Path(self.setup.gateway.data), self.engine.remembered(), stamp
+        return self.engine.remembered(), stamp
 
     def stop(self) -> None:
         """Decide nothing more, and put that on record."""
@@ -140,7 +142,7 @@ class Gateway:
 
     def close(self) -> None:
         """Let journal and uplink finish, and keep what rules remember of days."""
-        rule_file.save(*self._days())
+        self._rule_file.save(*self._days())
         self.journal.close()
         self.uplink.close()
 

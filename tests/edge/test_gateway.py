@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from device import wire
-from edge import rule_file
 from edge.config import Setup
 from edge.core.rule_memory import recall
 from edge.core.values import Act, Class, Kind, Operation, Reading, Transition, Unknown
@@ -18,6 +17,7 @@ from edge.journal import Journal
 from edge.journal.volume import Stamp
 from edge.own_points import CERTIFICATE_POINT, DISK_POINT, JOURNAL_POINT, LINK_POINT
 from edge.report import compose_state
+from edge.rule_file import FILE, RuleFile
 from tests.edge.home import Diary, FakeClock, small_home
 from tests.support import wait_until
 
@@ -251,7 +251,7 @@ def test_the_rules_are_told_the_hour_when_it_changes_and_the_strictest_while_the
 
 def kept_days(folder: Path) -> Any:
     """What is kept of the bottle's days."""
-    return rule_file.load(folder / "data")[0].get("ext")
+    return RuleFile(folder / "data").load()[0].get("ext")
 
 
 def test_the_days_that_rules_remember_are_kept_every_hour_and_given_back(tmp_path: Path) -> None:
@@ -284,7 +284,7 @@ def test_days_that_cannot_be_read_cost_nothing_else(damage: bytes, tmp_path: Pat
         assert diary.of("show")[-1].sound is Class.FIRE
 
     (tmp_path / "data").mkdir()
-    (tmp_path / "data" / rule_file.FILE).write_bytes(damage)
+    (tmp_path / "data" / FILE).write_bytes(damage)
     with_gateway(tmp_path, test)
 
 
@@ -293,8 +293,8 @@ def test_the_damaged_days_of_one_point_are_a_gap_of_that_point(tmp_path: Path) -
         stamp = Stamp(clock.boot, clock.mono_ms(), clock.wall_ms(), True)
         gaps = []
         for days in ([], ["x"], {"a": 1}, [1, 2, 3, [[-1, 2, True]], []]):
-            rule_file.save(tmp_path / "data", {"ext": days, "leak-k": []}, stamp)
-            gaps += recall(gateway.engine.panel, rule_file.load(tmp_path / "data")[0])
+            RuleFile(tmp_path / "data").save({"ext": days, "leak-k": []}, stamp)
+            gaps += recall(gateway.engine.panel, RuleFile(tmp_path / "data").load()[0])
         return [item.subject for item in gaps]
 
     assert with_gateway(tmp_path, test) == ["ext"] * 3
