@@ -6,12 +6,13 @@ passed in is taken over and given back changed (see `panel`); nothing else is to
 to be called again though nothing comes in, or None; it always lies in the future.
 """
 
+from dataclasses import replace
 from heapq import heappop
 from typing import Any
 
 from edge.core import conditions, duty, operate, readings, self_test, service, supervision, troubles, walk_test, zone
 from edge.core.panel import Panel, Point, Task, meaning
-from edge.core.values import LATCHING, Act, Class, Hour, Input, Learned, Level, Reading, Transition, Unknown
+from edge.core.values import LATCHING, Act, Class, Hour, Input, Kind, Learned, Level, Reading, Transition, Unknown
 
 _WEIGHT = {Level.NORMAL: 0, Level.FAULT: 1, Level.EARLY: 2, Level.ALARM: 3}
 """What unknown holds on to: the end of a fault may be a raise, the end of an alarm never is."""
@@ -49,7 +50,15 @@ def fold(panel: Panel, item: Input, now_ms: int) -> Folded:
     if not panel.out:
         return panel, NOTHING, wake_at
     out, panel.out = tuple(panel.out), []
+    if type(item) is Reading and item.why:
+        out = tuple(_with_why(told, item) for told in out)
     return panel, out, wake_at
+
+
+def _with_why(told: Transition, item: Reading) -> Transition:
+    """What a reading raises says what its source said of it, unless the rule has a word of its own."""
+    is_its = told.kind is Kind.RAISE and told.subject == item.point and not told.why
+    return replace(told, why=item.why) if is_its else told
 
 
 def _take_value(panel: Panel, point: Point, value: int, now_ms: int) -> None:

@@ -11,6 +11,9 @@ from edge.core.rules.pressure import PressureRule
 from edge.core.rules.threshold import ThresholdRule
 from edge.core.values import Class, Operation
 
+SETTLE_MS = 5_000
+"""How much later a sibling's last good reading may be for both to have died of one cause: more than a poll cycle."""
+
 Rule = ContactRule | ThresholdRule | HeatRule | LoopRule | PressureRule | LeakageRule | MeasureRule
 
 
@@ -24,7 +27,7 @@ class PointPlan:
     point) confirms its zone at once. A point with an `operation` is a button: its alarm level is that act, by `place`.
     `lamp` names the lamp that is lit while the point is known to be well (supply, link). A value that has not moved at
     all for `stuck_after_ms` is a fault (None: it may stand still). `is_feedback`: its readings say whether an output is
-    as it should be.
+    as it should be. `settle_ms` is longer than `SETTLE_MS` where siblings do not speak within one poll cycle.
     """
 
     code: str
@@ -41,6 +44,7 @@ class PointPlan:
     lamp: str = ""
     stuck_after_ms: int | None = None
     is_feedback: bool = False
+    settle_ms: int = SETTLE_MS
 
     @property
     def is_watching(self) -> bool:

@@ -10,9 +10,6 @@ from edge.core.flapping import FLAPPING
 from edge.core.panel import Group, Panel, Point, Task, foreseen, meaning
 from edge.core.values import Class, Unknown
 
-SETTLE_MS = 5_000
-"""How much later a sibling's last good reading may be for both to have died of one cause: more than a poll cycle."""
-
 STATED = frozenset({Unknown.SENSOR_BROKEN, Unknown.OUT_OF_RANGE})
 STATED_MS = 60_000
 """How long a device may say that its sensor is broken: that is an answer, and does not wait for a silence of hours."""
@@ -63,7 +60,7 @@ def _blame(panel: Panel, point: Point) -> None:
     if _is_broken(panel, point):
         raise_condition(panel, Class.FAULT, point.plan.code, point.plan.zone, unknown=point.unknown)
         return
-    wait_until_ms = point.heard_ms + (point.plan.fault_after_ms or 0) + SETTLE_MS
+    wait_until_ms = point.heard_ms + (point.plan.fault_after_ms or 0) + point.plan.settle_ms
     for group in _suspects(point):
         group_due_ms = group.heard_ms + group.fault_after_ms
         if group_due_ms <= panel.now_ms:

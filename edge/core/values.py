@@ -107,11 +107,15 @@ class Refusal(StrEnum):
 
 
 class Reading(NamedTuple):
-    """A point's value, or the reason why there is none. A tuple because one is made for every register polled."""
+    """A point's value, or the reason why there is none. A tuple because one is made for every register polled.
+
+    `why` is what its source knows beside it, in the record of what it raises ("age_ms=240000": it came that late).
+    """
 
     point: str
     value: int | None
     unknown: Unknown | None = None
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True)

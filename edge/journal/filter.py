@@ -33,7 +33,7 @@ class ReadingFilter:
         """The readings worth keeping; they count as kept from now on."""
         last = self._last
         out = []
-        for point, value, unknown in readings:
+        for point, value, unknown, _ in readings:
             known = last.get(point)
             if known is not None and mono_ms < known[3]:
                 if value is None:

@@ -121,6 +121,12 @@ class Journal:
             oldest_ms = intake.oldest_event_ms()
         return None if oldest_ms is None else max(now_ms + 100, oldest_ms + STALLED_MS)
 
+    def waiting_since_ms(self) -> int | None:
+        """Since when (monotonic) the oldest event waits that is neither on disk nor marked as not; None: none does."""
+        self.pull()
+        with self._intake.lock:
+            return self._intake.oldest_event_ms()
+
     def volume(self) -> Volume:
         """Where the volume stands that is being written. For any thread, the engine's too: takes no lock."""
         return self._intake.ledger.current.view()

@@ -1,26 +1,14 @@
-"""One connection to the broker: paho as a codec, driven by our own thread, thrown away when it breaks.
+"""The connection to the collector's broker: which channel has which topic, and who may be told what."""
 
-A fresh client for every connection leaves no queue behind: what was not acknowledged comes out of the journal again.
-"""
-
-import contextlib
-import logging
-import selectors
-import socket
 import ssl
 from collections.abc import Callable
-from typing import Any, NamedTuple
-
-from paho.mqtt.client import Client
-from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
+from socket import socket
+from typing import NamedTuple
 
 from device import wire
+from edge.mqtt import Access, Connection, Will
 from edge.uplink.config import UplinkConfig, check_secret, read_secret
 
-log = logging.getLogger(__name__)
-
-ANSWER_WITHIN_MS = 10_000
-"""For the broker's CONNACK, once the TCP connection stands."""
 MAX_ON_THE_WAY = 128
 """Messages that the broker has not confirmed, beyond which nothing more is given to it."""
 
@@ -39,113 +27,47 @@ class Link:
     def __init__(self, config: UplinkConfig, home: str, gateway: str, boot: str, now_ms: int) -> None:
         self._topic = {channel: wire.topic(home, gateway, channel) for channel in wire.UP + wire.DOWN}
         self._channel = {self._topic[channel]: channel for channel in wire.DOWN}
-        self._incoming: list[Incoming] = []
         self._down = wire.encode(wire.Link(boot, "down"))
-        self._answer_by_ms = now_ms + ANSWER_WITHIN_MS
-        self.is_up = False
-        self.is_over = False
-        self.why = ""
-        self.on_the_way = 0
-        self._client = self._make(config, config.client_id or f"{home}-{gateway}")
-        self._client.connect(config.host, config.port, max(1, config.keepalive // 1000))
+        access = _access(config, config.client_id or f"{home}-{gateway}")
+        self._connection = Connection(access, now_ms, Will(self._topic[wire.LINK], self._down))
 
-    def _make(self, config: UplinkConfig, client_id: str) -> Client:
-        client = Client(
-            CallbackAPIVersion.VERSION2, client_id=client_id, clean_session=True, reconnect_on_failure=False
-        )
-        client.max_inflight_messages_set(0)  # our windows are the limit; paho must not hold anything back
-        client.will_set(self._topic[wire.LINK], self._down, qos=1, retain=True)
-        if config.username is not None:
-            password = None if config.password_file is None else read_secret(config.password_file)
-            client.username_pw_set(config.username, password)
-        if config.ca is not None:
-            client.tls_set_context(_tls(config.ca, config.cert, config.key))
-        client.on_socket_open = _send_at_once
-        client.on_connect = self._on_connect
-        client.on_disconnect = self._on_disconnect
-        client.on_message = self._on_message
-        client.on_publish = self._on_publish
-        client.on_subscribe = self._on_subscribe
-        return client
+    @property
+    def is_up(self) -> bool:
+        """Whether the broker has agreed and the line stands."""
+        return self._connection.is_up
 
-    # --- paho's callbacks, on the thread that polls
+    @property
+    def is_over(self) -> bool:
+        """Whether it is to be thrown away; `why` says what happened."""
+        return self._connection.is_over
 
-    def _on_connect(self, _client: Client, _data: Any, _flags: Any, reason: Any, _properties: Any) -> None:
-        if reason.is_failure:
-            self.is_over, self.why = True, f"refused: {reason}"
-        else:
-            self.is_up = True
+    @property
+    def why(self) -> str:
+        """What ended it."""
+        return self._connection.why
 
-    def _on_disconnect(self, _client: Client, _data: Any, _flags: Any, reason: Any, _properties: Any) -> None:
-        self.is_up, self.is_over = False, True
-        self.why = self.why or str(reason)
-
-    def _on_message(self, _client: Client, _data: Any, message: Any) -> None:
-        channel = self._channel.get(message.topic)
-        if channel is not None:
-            self._incoming.append(Incoming(channel, bytes(message.payload), bool(message.retain)))
-
-    def _on_publish(self, _client: Client, _data: Any, _mid: int, _reason: Any, _properties: Any) -> None:
-        self.on_the_way -= 1
-
-    def _on_subscribe(self, _client: Client, _data: Any, _mid: int, reasons: Any, _properties: Any) -> None:
-        refused = [str(reason) for reason in reasons if reason.is_failure]
-        if refused:
-            log.error("uplink: the broker refused a subscription: %s", ", ".join(refused))
-
-    # --- for the thread that polls
+    @property
+    def on_the_way(self) -> int:
+        """Messages that the broker has not confirmed."""
+        return self._connection.on_the_way
 
     def subscribe(self) -> None:
         """Ask for all that the collector may say."""
-        self._client.subscribe([(self._topic[channel], 1) for channel in wire.DOWN])
+        self._connection.subscribe([self._topic[channel] for channel in wire.DOWN])
 
     def publish(self, channel: str, payload: bytes) -> bool:
         """Hand a message to the broker. False where it cannot be taken now."""
-        if not self.is_up or len(payload) > wire.MAX_BYTES:
-            return False
-        told = self._client.publish(self._topic[channel], payload, qos=1, retain=channel in wire.RETAINED)
-        if told.rc is not MQTTErrorCode.MQTT_ERR_SUCCESS:
-            return False
-        self.on_the_way += 1
-        return True
+        return self._connection.publish(self._topic[channel], payload, retain=channel in wire.RETAINED)
 
     def has_room(self) -> bool:
         """Whether the broker keeps up with what it is given."""
         return self.is_up and self.on_the_way < MAX_ON_THE_WAY
 
-    def poll(self, wake: socket.socket, timeout_ms: int, now_ms: Callable[[], int]) -> list[Incoming]:
+    def poll(self, wake: socket, timeout_ms: int, now_ms: Callable[[], int]) -> list[Incoming]:
         """Wait for the network or for `wake`, take what came, send what waits."""
-        client = self._client
-        connection: Any = client.socket()
-        if connection is None:
-            self.is_up, self.is_over = False, True
-            return []
-        with selectors.PollSelector() as selector:
-            interest = selectors.EVENT_READ | (selectors.EVENT_WRITE if client.want_write() else 0)
-            selector.register(connection, interest)
-            selector.register(wake, selectors.EVENT_READ)
-            ready = {key.fileobj: mask for key, mask in selector.select(self._wait_s(connection, timeout_ms))}
-        if wake in ready:
-            with contextlib.suppress(BlockingIOError):
-                wake.recv(4096)
-        self._serve(connection, ready.get(connection, 0))
-        if not self.is_up and now_ms() >= self._answer_by_ms:
-            self.is_over, self.why = True, self.why or "no answer to CONNECT"
-        taken, self._incoming = self._incoming, []
-        return taken
-
-    def _wait_s(self, connection: Any, timeout_ms: int) -> float:
-        return 0 if _pending(connection) else max(0, timeout_ms) / 1000
-
-    def _serve(self, connection: Any, mask: int) -> None:
-        client = self._client
-        if mask & selectors.EVENT_READ or _pending(connection):
-            client.loop_read()
-            while client.socket() is connection and _pending(connection):
-                client.loop_read()
-        if client.want_write():
-            client.loop_write()
-        client.loop_misc()
+        came = self._connection.poll(wake, timeout_ms, now_ms)
+        known = [(self._channel.get(message.topic), message) for message in came]
+        return [Incoming(channel, item.payload, item.is_retained) for channel, item in known if channel is not None]
 
     def say_down(self) -> None:
         """Say that this gateway goes on purpose; the last will is for the other cases."""
@@ -153,25 +75,19 @@ class Link:
 
     def close(self) -> None:
         """End the connection on purpose: the last will is not published."""
-        with contextlib.suppress(OSError, ValueError):
-            self._client.disconnect()
-        self.cut()
+        self._connection.close()
 
     def cut(self) -> None:
         """Close the socket, from any thread: a thread that hangs in it comes back."""
-        self.is_up, self.is_over = False, True
-        connection: Any = self._client.socket()
-        if connection is not None:
-            with contextlib.suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
-            with contextlib.suppress(OSError):
-                connection.close()
+        self._connection.cut()
 
 
-def _pending(connection: Any) -> bool:
-    """Whether TLS has decrypted more than was taken: the socket itself says nothing about that."""
-    pending = getattr(connection, "pending", None)
-    return bool(pending and pending())
+def _access(config: UplinkConfig, client_id: str) -> Access:
+    password = None
+    if config.username is not None and config.password_file is not None:
+        password = read_secret(config.password_file)
+    tls = None if config.ca is None else _tls(config.ca, config.cert, config.key)
+    return Access(config.host, config.port, client_id, config.keepalive, config.username, password, tls)
 
 
 def _tls(authority: str, certificate: str | None, key: str | None) -> ssl.SSLContext:
@@ -181,8 +97,3 @@ def _tls(authority: str, certificate: str | None, key: str | None) -> ssl.SSLCon
         check_secret(key)
         context.load_cert_chain(certificate, key)
     return context
-
-
-def _send_at_once(_client: Client, _data: Any, line: Any) -> None:
-    # Else a small message waits for the acknowledgement of the one before: 40 ms on a quiet line.
-    line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from edge.core.panel import Panel
-from edge.core.plan import Plan, PointPlan, Rule, ZonePlan
+from edge.core.plan import SETTLE_MS, Plan, PointPlan, Rule, ZonePlan
 from edge.core.rules.contact import ContactRule
 from edge.core.rules.heat import HeatRule
 from edge.core.rules.leakage import LeakageRule
@@ -95,6 +95,7 @@ def _points(draw: st.DrawFn, code: str) -> PointPlan:
         operation=draw(st.sampled_from([None, None, None, *Operation])),
         lamp=draw(st.sampled_from(["", "lamp_supply"])),
         stuck_after_ms=draw(st.sampled_from([None, None, 3_000, 60_000])),
+        settle_ms=draw(st.sampled_from([SETTLE_MS, 25_000])),
     )
 
 

@@ -16,7 +16,6 @@ from edge.core.rules.pressure import PressureRule
 from edge.core.rules.threshold import ThresholdRule
 from edge.core.signals import signals
 from edge.core.snapshot import restore, snapshot
-from edge.core.supervision import SETTLE_MS
 from edge.core.values import LATCHING, TICK, Class, Input, Kind, Level, Reading, Transition, Unknown
 from tests.core.courses import BOUND, CODES, Course, courses, items, plans, play, standing
 from tests.core.timeline import Timeline
@@ -195,7 +194,7 @@ def test_no_supervised_point_is_silent_for_long_without_a_fault(plan: Plan, cour
 
 def _is_fresh(point: Point, now_ms: int) -> bool:
     fault_after_ms = point.plan.fault_after_ms
-    return fault_after_ms is None or now_ms - point.heard_ms <= fault_after_ms + SETTLE_MS
+    return fault_after_ms is None or now_ms - point.heard_ms <= fault_after_ms + point.plan.settle_ms
 
 
 @BOUND
