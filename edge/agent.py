@@ -19,6 +19,7 @@ from edge import learning, locks
 from edge.clock import Clock, SystemClock
 from edge.config import Setup
 from edge.core.signals import Signals
+from edge.core.values import Class
 from edge.desk import Desk
 from edge.gateway import Gateway
 from edge.own_points import is_reserved
@@ -74,7 +75,14 @@ class Agent:
             self._desk.show(wanted)
 
     def _open(self) -> None:
-        site = Site(self._locks, self.setup.gateway.simulated)
+        site = Site(
+            self._locks,
+            self.setup.gateway.simulated,
+            self.clock,
+            self._folder,
+            lambda: self._gateway.journal.waiting_since_ms(),
+            lambda: any(item.condition is Class.FIRE for item in self._gateway.report.active),
+        )
         kinds = {}
         for item in self.setup.sources:
             self._sources[item.config.name] = SOURCES[item.kind].open(item.config, item.wired, site)

@@ -23,7 +23,7 @@ from edge.journal import JournalConfig
 from edge.loosening import Figures, Loosened, loosened
 from edge.outputs import OUTPUTS, OutputConfig
 from edge.own_points import OUTPUT_PREFIX, describe_own, is_reserved, output_point, own_points
-from edge.rulebook import Rulebook, core_rule, load_rulebook, merged, profile_ids
+from edge.rulebook import Rulebook, core_rule, for_device, load_rulebook, merged, profile_ids
 from edge.schema import ConfigError, Mistakes, Words, read_parts, read_table
 from edge.sources import SOURCES, Described, Wired, gpio, i2c
 from edge.sources.backends import refusal
@@ -33,7 +33,7 @@ from edge.uplink import UplinkConfig
 DEMO_PROFILE = "demo"
 BACKENDS = {"gpio": gpio.FACTORIES, "i2c": i2c.BUSES}
 """The entry-point group of simulated back-ends, by the kind of source that can have one."""
-_SPOT = ("pin", "chip", "channel", "unit", "coil", "quantity")
+_SPOT = ("pin", "chip", "channel", "unit", "coil", "quantity", "node", "input")
 """What tells one place of a source from another, of all that an `at` may say."""
 
 
@@ -151,6 +151,7 @@ class _Reader:
         config_hash: str,
     ) -> Setup:
         watched = [output_point(output) for output in outputs if output.has_feedback]
+        watched += [point for kind, config in self.configs.values() for point in SOURCES[kind].own(config)]
         own = [*own_points(uplink.cert is not None, gateway.watch_voltage), *watched]
         zones = tuple(zone for zone in self.file.zone if zone is not None)
         made = Setup(
@@ -299,6 +300,7 @@ class _Reader:
         if self.book is not None:
             own = Figures(rules, merged(self.book.tables[point.kind], point.rule))
             self.loosened += loosened(point.code, self.book, point.kind, own, where, self.mistakes)
+        rules = for_device(rules, described.is_debounced, described.quiet_ms, where, self.mistakes)
         rule = core_rule(rules, described.unit, described.scale, where, self.mistakes)
         if rule is None:
             return
@@ -314,6 +316,8 @@ class _Reader:
                 bus=point.source,
                 unit=described.unit_path,
                 fault_after_ms=rules.fault_after,
+                settle_ms=described.settle_ms,
+                sleeps=described.quiet_ms > 0,
                 confirms=rules.confirms,
                 lamp=rules.lamp,
                 stuck_after_ms=rules.stuck_after,

@@ -174,6 +174,15 @@ class Connection:
                 connection.close()
 
 
+def tls_context(authority: str, certificate: str | None = None, key: str | None = None) -> ssl.SSLContext:
+    """For a broker whose certificate `authority` has signed, and who wants to see ours where one is given."""
+    context = ssl.create_default_context(cafile=authority)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if certificate is not None and key is not None:
+        context.load_cert_chain(certificate, key)
+    return context
+
+
 def _pending(connection: Any) -> bool:
     """Whether TLS has decrypted more than was taken: the socket itself says nothing about that."""
     pending = getattr(connection, "pending", None)

@@ -8,12 +8,12 @@ only says what differs.
 
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from typing import Any
 
 from edge.core.plan import Rule
-from edge.core.values import Class
+from edge.core.values import LATCHING, Class
 from edge.core_rules import rule_of
 from edge.figures import (
     ContactFigures,
@@ -80,6 +80,8 @@ STUCK_LEAST_MS = 600_000
 """A room, a cable or a bottle may well stay at one digit for minutes."""
 REASON_MAX = 200
 """Characters: point, figure and reason are one event's text."""
+DEBOUNCE_MAX_MS = 1_000
+"""A contact's `on` up to this counts bounces out; a longer one is a delay."""
 BLIND_MS = 90_000
 """Fire, electrical and loop points are fresh or in fault within 100 s; supervision itself may take 5 s more."""
 PRESSURE_BLIND_MS = 24 * 3_600_000
@@ -147,6 +149,21 @@ def merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
         below = out.get(key)
         out[key] = merged(below, value) if isinstance(below, Mapping) and isinstance(value, Mapping) else value
     return out
+
+
+def for_device(rules: KindRules, is_debounced: bool, quiet_ms: int, where: str, mistakes: Mistakes) -> KindRules:
+    """The rules as the point's device needs them.
+
+    One that has counted out the bounces of its contact raises at once; what waits for longer than any contact bounces
+    (mains that fail) waits all the same. One that may sleep for `quiet_ms` is at fault after that, and cannot watch
+    what has to be heard of sooner.
+    """
+    contact = rules.contact
+    if is_debounced and contact is not None and contact.on <= DEBOUNCE_MAX_MS:
+        rules = replace(rules, contact=replace(contact, on=Ms(0)))
+    if quiet_ms > rules.fault_after and rules.class_ in LATCHING:
+        mistakes.note(f"{where}.at", "expected a device that is always awake for an alarm, got one that sleeps")
+    return replace(rules, fault_after=Ms(max(rules.fault_after, quiet_ms)))
 
 
 def core_rule(rules: KindRules, unit: str, scale: int, where: str, mistakes: Mistakes) -> Rule | None:

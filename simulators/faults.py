@@ -4,6 +4,7 @@ A fault is injected at a place and stays until it is healed:
     meters/2  (or modbus/2)    one unit of a Modbus bus          meters            the whole bus
     i2c/0x48                   one I2C address                   i2c               the whole bus
     gpio/4                     one input pin                     kitchen.leakage_ma  the sensor of one quantity
+    node                       a wireless node, on its own board
 A face asks the board which fault holds at its place and lets that fault spoil the value, the reply or the timing.
 """
 
@@ -199,11 +200,41 @@ class OpenSensor(Fault):
         return math.nan
 
 
+class Duplicate(Fault):
+    """A node that says each report twice: its broker's answer got lost."""
+
+    kind = "duplicate"
+
+
+class Reordered(Fault):
+    """A node whose reports change places, two by two: a re-send came behind its successor."""
+
+    kind = "reordered"
+
+
+class Replayed(Fault):
+    """Somebody says a node's old reports again."""
+
+    kind = "replayed"
+
+
+class WrongId(Fault):
+    """Another board speaks under a node's name."""
+
+    kind = "wrong_id"
+
+
+class LowBattery(Fault):
+    """A node whose battery is nearly empty."""
+
+    kind = "low_battery"
+
+
 KINDS: Mapping[str, type[Fault]] = {
     kind.kind: kind
     for kind in (
         Silent, Late, Busy, ExceptionCode, BadCrc, HalfFrame, ForeignUnit, DroppedLink, ShortReply, Garbage,
-        Nack, StuckBus, Chatter, Stuck, Drift, OpenSensor,
+        Nack, StuckBus, Chatter, Stuck, Drift, OpenSensor, Duplicate, Reordered, Replayed, WrongId, LowBattery,
     )
 }  # fmt: skip
 
@@ -217,6 +248,7 @@ MENU: Mapping[str, tuple[str, ...]] = {
     "i2c": ("nack", "stuck_bus", "late", "garbage"),
     "gpio": ("chatter", "stuck"),
     "quantity": ("stuck", "drift", "open"),
+    "node": ("silent", "late", "duplicate", "reordered", "replayed", "wrong_id", "low_battery"),
 }
 
 

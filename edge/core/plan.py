@@ -27,7 +27,8 @@ class PointPlan:
     point) confirms its zone at once. A point with an `operation` is a button: its alarm level is that act, by `place`.
     `lamp` names the lamp that is lit while the point is known to be well (supply, link). A value that has not moved at
     all for `stuck_after_ms` is a fault (None: it may stand still). `is_feedback`: its readings say whether an output is
-    as it should be. `settle_ms` is longer than `SETTLE_MS` where siblings do not speak within one poll cycle.
+    as it should be. `settle_ms` is longer than `SETTLE_MS` where siblings do not speak within one poll cycle; a device
+    that `sleeps` is silent by nature, which says nothing of its bus.
     """
 
     code: str
@@ -45,6 +46,7 @@ class PointPlan:
     stuck_after_ms: int | None = None
     is_feedback: bool = False
     settle_ms: int = SETTLE_MS
+    sleeps: bool = False
 
     @property
     def is_watching(self) -> bool:

@@ -75,7 +75,8 @@ def _blame(panel: Panel, point: Point) -> None:
 def _suspects(point: Point) -> list[Group]:
     """What may have died with the point, outermost first: a bus only where it holds more than the unit does."""
     suspects = []
-    if len(point.bus.points) > max(1, 0 if point.unit is point.bus else len(point.unit.points)):
+    awake = sum(1 for member in point.bus.points if member.unit is point.unit or not member.plan.sleeps)
+    if awake > max(1, 0 if point.unit is point.bus else len(point.unit.points)):
         suspects.append(point.bus)
     if point.unit is not point.bus:
         suspects.append(point.unit)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from edge.sources import gpio, i2c, modbus
+from edge.sources import gpio, i2c, modbus, node
 from edge.sources.seam import Deliver, Described, Site, Source, SourceKind, Wired
 
 __all__ = ["SOURCES", "Deliver", "Described", "Site", "Source", "SourceKind", "Wired"]
@@ -11,4 +11,5 @@ SOURCES: Mapping[str, SourceKind] = {
     "gpio": gpio.KIND,
     "i2c": i2c.KIND,
     "modbus": modbus.KIND,
+    "node": node.KIND,
 }

@@ -18,6 +18,7 @@ from edge.profiles import ChipProfile, TransducerProfile, WordQuantity, load
 from edge.schema import ConfigError, Ms
 from edge.sources import ads1115, sht3x
 from edge.sources.i2c_bus import I2cBus
+from edge.sources.transducer import is_between, value_at
 
 ADDRESSES: Mapping[str, tuple[int, ...]] = {"ads1115": ads1115.ADDRESSES, "sht3x": sht3x.ADDRESSES}
 """The addresses that a chip's wiring may give it, by driver."""
@@ -134,19 +135,10 @@ def value_of(profile: TransducerProfile, counts: int, full_scale_mv: int) -> int
     """The scaled value that `counts` of the converter stand for, or why they stand for none."""
     if counts in _RAILS:
         return Unknown.OUT_OF_RANGE
-    millivolts = counts * full_scale_mv / 32768
-    if not _is_between(profile.broken_below_mv, millivolts, profile.broken_above_mv):
-        return Unknown.SENSOR_BROKEN
-    share = (millivolts - profile.low_mv) / (profile.high_mv - profile.low_mv)
-    value = round(profile.low + share * (profile.high - profile.low))
-    return value if _is_between(profile.plausible_low, value, profile.plausible_high) else Unknown.OUT_OF_RANGE
+    return value_at(profile, counts * full_scale_mv / 32768)
 
 
 def value_of_word(quantity: WordQuantity, word: int) -> int | Unknown:
     """The scaled value that a sensor's word stands for, or why it stands for none."""
     value = round(quantity.low + word / _WORD_MAX * (quantity.high - quantity.low))
-    return value if _is_between(quantity.plausible_low, value, quantity.plausible_high) else Unknown.OUT_OF_RANGE
-
-
-def _is_between(low: int | None, value: float, high: int | None) -> bool:
-    return (low is None or value >= low) and (high is None or value <= high)
+    return value if is_between(quantity.plausible_low, value, quantity.plausible_high) else Unknown.OUT_OF_RANGE

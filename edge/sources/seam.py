@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
+from edge.clock import Clock, SystemClock
+from edge.core.plan import SETTLE_MS, PointPlan
 from edge.core.values import Reading
 
 Deliver = Callable[[Sequence[Reading]], None]
@@ -26,7 +28,9 @@ class Described(NamedTuple):
     """What a reading of a place means: physical value = value * 10**scale in `unit`.
 
     `supervised` says whether a broken wire or sensor is told apart from a normal value. `unit_path` ("meters/1")
-    names the device behind the source that can die alone; "" where only the source itself can.
+    names the device behind the source that can die alone; "" where only the source itself can. `is_debounced`: the
+    device has counted out the bounces of its contact, and nobody does so again. `quiet_ms` is how long the device may
+    rightly say nothing (it sleeps), `settle_ms` how far apart the words of sound siblings are.
     """
 
     unit: str
@@ -34,13 +38,23 @@ class Described(NamedTuple):
     profile: str
     supervised: bool
     unit_path: str
+    is_debounced: bool = False
+    quiet_ms: int = 0
+    settle_ms: int = SETTLE_MS
 
 
 class Site(NamedTuple):
-    """What the installation gives to every source: the folder of locks, and whether simulated back-ends are allowed."""
+    """What the installation gives to every source: the folder of locks, whether simulated back-ends are allowed, the
+    clock; and for one that is acknowledged to: `folder`, where it may keep what has to outlive the process (None:
+    nowhere), `waiting_since_ms` (`Journal.waiting_since_ms`) and whether a fire stands, for any thread to ask.
+    """
 
     locks: Path
     simulated: bool = False
+    clock: Clock = SystemClock()
+    folder: Path | None = None
+    waiting_since_ms: Callable[[], int | None] = lambda: None
+    is_fire: Callable[[], bool] = lambda: False
 
 
 class Source(Protocol):
@@ -65,13 +79,15 @@ class SourceKind(NamedTuple):
 
     `config` and `at` are the dataclasses of the `[[source]]` table and of a point's `at`. `describe(config, at)`
     gives a `Described`, or a sentence saying what is wrong with the pair. `open(config, wired, site)` takes the lock
-    and raises `edge.locks.InUse` or `edge.sources.backends.NotAllowed`; it touches no device.
+    and raises `edge.locks.InUse` or `edge.sources.backends.NotAllowed`; it touches no device. `own(config)` gives the
+    points of the gateway's own that the source feeds: what can be wrong with a device as a whole.
     """
 
     config: type
     at: type
     describe: Callable[[Any, Any], Described | str]
     open: Callable[[Any, Sequence[Wired], Site], Source]
+    own: Callable[[Any], Sequence[PointPlan]] = lambda _: ()
 
 
 class Changes:

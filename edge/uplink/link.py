@@ -1,12 +1,11 @@
 """The connection to the collector's broker: which channel has which topic, and who may be told what."""
 
-import ssl
 from collections.abc import Callable
 from socket import socket
 from typing import NamedTuple
 
 from device import wire
-from edge.mqtt import Access, Connection, Will
+from edge.mqtt import Access, Connection, Will, tls_context
 from edge.uplink.config import UplinkConfig, check_secret, read_secret
 
 MAX_ON_THE_WAY = 128
@@ -45,6 +44,10 @@ class Link:
     def why(self) -> str:
         """What ended it."""
         return self._connection.why
+
+    @why.setter
+    def why(self, text: str) -> None:
+        self._connection.why = text
 
     @property
     def on_the_way(self) -> int:
@@ -86,14 +89,7 @@ def _access(config: UplinkConfig, client_id: str) -> Access:
     password = None
     if config.username is not None and config.password_file is not None:
         password = read_secret(config.password_file)
-    tls = None if config.ca is None else _tls(config.ca, config.cert, config.key)
+    if config.key is not None:
+        check_secret(config.key)
+    tls = None if config.ca is None else tls_context(config.ca, config.cert, config.key)
     return Access(config.host, config.port, client_id, config.keepalive, config.username, password, tls)
-
-
-def _tls(authority: str, certificate: str | None, key: str | None) -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=authority)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    if certificate is not None and key is not None:
-        check_secret(key)
-        context.load_cert_chain(certificate, key)
-    return context

@@ -124,6 +124,11 @@ def test_what_each_kind_leaves_alone() -> None:
         "stuck_bus": set(),
         "chatter": set(),
         "stuck": set(),
+        "duplicate": set(),
+        "reordered": set(),
+        "replayed": set(),
+        "wrong_id": set(),
+        "low_battery": set(),
         "drift": {"measured"},
         "open": {"measured"},
     }
