@@ -16,7 +16,7 @@ from edge.core.values import Reading, Unknown
 from edge.sources import backends, gpio
 from edge.sources.gpio import GpioConfig, GpioSource
 from edge.sources.gpio_pins import InputLine
-from edge.sources.seam import Site
+from edge.sources.seam import Described, Site
 from simulators.chip import GpioChip
 from simulators.pins import InProcessPins
 from tests.simulators.running import RunningHome
@@ -333,7 +333,7 @@ def test_the_example_is_read_and_mistakes_are_named() -> None:
     with pytest.raises(AssertionError):
         wired_of("gpio", {"x": {"pin": 28}})
     (wired,) = wired_of("gpio", {"x": {"pin": 27}})
-    assert gpio.describe(config_of(table(EXAMPLE)), wired.at) == ("", 0, "contact", False, "")
+    assert gpio.describe(config_of(table(EXAMPLE)), wired.at) == Described("", 0, "contact", False, "")
 
 
 def test_a_reading_says_active_whatever_the_level() -> None:

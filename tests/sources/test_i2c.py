@@ -20,7 +20,7 @@ from edge.sources.ads1115 import read_counts
 from edge.sources.i2c import I2cConfig, I2cSource, describe
 from edge.sources.i2c_bus import BadAnswer
 from edge.sources.i2c_chips import value_of, value_of_word
-from edge.sources.seam import Site
+from edge.sources.seam import Described, Site
 from simulators import sht3x as sim_sht3x
 from tests.simulators.running import RunningHome
 from tests.sources.field import (
@@ -442,8 +442,8 @@ def test_a_channel_is_described_or_refused() -> None:
     config = config_of(table(EXAMPLE))
     assert isinstance(config, I2cConfig)
     pressure, loop = wired_of("i2c", POINTS)
-    assert describe(config, pressure.at) == ("MPa", -3, TRANSDUCER, True, "i2c/0x48")
-    assert describe(config, loop.at) == ("V", -3, "volts", True, "i2c/0x48")
+    assert describe(config, pressure.at) == Described("MPa", -3, TRANSDUCER, True, "i2c/0x48")
+    assert describe(config, loop.at) == Described("V", -3, "volts", True, "i2c/0x48")
     sensor = config_of({**table(EXAMPLE), "chip": [{"address": 0x44, "driver": "sht3x"}]})
     at = [wired.at for wired in wired_of("i2c", {
         "room": {"chip": 0x44, "quantity": "temperature"},
@@ -453,8 +453,8 @@ def test_a_channel_is_described_or_refused() -> None:
         "quantity": {"chip": 0x48, "quantity": "temperature"},
         "profile": {"chip": 0x44, "quantity": "temperature", "profile": "volts"},
     })]  # fmt: skip
-    assert describe(sensor, at[0]) == ("°C", -3, "sht3x", True, "i2c/0x44")
-    assert describe(sensor, at[1]) == ("%", -1, "sht3x", True, "i2c/0x44")
+    assert describe(sensor, at[0]) == Described("°C", -3, "sht3x", True, "i2c/0x44")
+    assert describe(sensor, at[1]) == Described("%", -1, "sht3x", True, "i2c/0x44")
     assert describe(sensor, at[2]) == 'sht3x has no quantity "pressure"; known: temperature, humidity'
     assert describe(sensor, at[3]) == "chip 0x44 is an sht3x: it has quantities, and no channels"
     assert describe(config, at[4]) == "chip 0x48 is an ads1115: it has channels, and no quantities"

@@ -11,7 +11,7 @@ import pytest
 
 from edge import locks
 from edge.core.values import Reading, Unknown
-from edge.sources import Site
+from edge.sources import Described, Site
 from edge.sources.modbus import ModbusConfig, Port, open_modbus, port, timetable
 from simulators.devices import RelayBoard
 from simulators.modbus import Bus, TcpFace
@@ -500,7 +500,7 @@ def test_a_point_is_described_or_refused_with_what_there_is() -> None:
         "no-unit": {"unit": 7, "quantity": "residual_current"},
         "no-quantity": {"unit": 1, "quantity": "leakage"},
     })}  # fmt: skip
-    assert describe(config, at["good"]) == ("mA", 0, "acrel-asj", True, "meters/1")
+    assert describe(config, at["good"]) == Described("mA", 0, "acrel-asj", True, "meters/1")
     assert describe(config, at["no-unit"]) == "meters has no unit 7; configured: 1, 12, 10"
     refused = describe(config, at["no-quantity"])
     assert refused == 'acrel-asj has no quantity "leakage"; known: residual_current, device_warning, device_alarm'
