@@ -4,7 +4,7 @@ import logging
 import sqlite3
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from threading import Event, Thread
@@ -16,7 +16,7 @@ from edge.journal.database import Damaged, Database, Snapshot, is_damage, is_ful
 from edge.journal.intake import Intake
 from edge.journal.layout import move_aside
 from edge.journal.salvage import Saved, out_of_copy, salvage
-from edge.journal.volume import Entry
+from edge.journal.volume import Entry, Row
 
 log = logging.getLogger(__name__)
 
@@ -106,6 +106,7 @@ class Writer:
                 # A mistake of ours must not end the only thread that remembers; what it left undone is tried again.
                 log.exception("journal: unexpected")
                 time.sleep(RETRY_MIN_MS / 1000)
+        self._copy_events(())
         self._close_database()
 
     def _is_done(self, now_ms: int) -> bool:
@@ -149,6 +150,8 @@ class Writer:
         # Opened first: what a database holds, or has lost, changes what is to be written.
         if is_due and (self._db is not None or self._attempt(self._open)):
             self._commit(now_ms)
+        if self._copy.is_behind:
+            self._copy_events(())
         self._attend()
         if self._db is not None and now_ms >= self._care_ms and not is_closing:
             self._care_ms = now_ms + CARE_EVERY_MS
@@ -206,8 +209,11 @@ class Writer:
         self._acks_ms = now_ms + ACKS_EVERY_MS
         self._notify()
         # Behind the commit, and only what it offered: an event that was numbered anew meanwhile must not come back.
-        self._busy_since_ms = now_ms
-        self._copy.append(offered, self._acked)
+        self._copy_events(offered)
+
+    def _copy_events(self, rows: Sequence[Row]) -> None:
+        self._busy_since_ms = self.intake.clock.mono_ms()
+        self._copy.append(rows, self._acked)
         self._busy_since_ms = None
 
     def _acked(self, journal: str) -> int | None:
