@@ -29,7 +29,7 @@ class Contact:
         self.unknown = "not_polled"
         self._on = on_ms * _DISCHARGE
         self._off_ms = off_ms
-        self._is_alarm = is_alarm
+        self.is_alarm = is_alarm  # whether its closing is one
         self._charge = 0
         self._rest_ms = 0
         self._last_ms = None
@@ -62,7 +62,7 @@ class Contact:
             return None
         self.value = value
         self.unknown = None
-        return Change(self.name, value, None, self._is_alarm and value == 1)
+        return Change(self.name, value, None, self.is_alarm and value == 1)
 
 
 class Analog:

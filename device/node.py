@@ -110,7 +110,7 @@ class Node:
             self.reports.add(change, now_ms, self._wall.at(now_ms), self._client.is_connected)
 
     def _is_in_alarm(self):
-        return any([item.kind == node_wire.CONTACT and item.value == 1 for item in self._inputs])
+        return any([item.kind == node_wire.CONTACT and item.is_alarm and item.value == 1 for item in self._inputs])
 
     # --- speaking -----------------------------------------------------------------------------------------------------
 

@@ -94,12 +94,13 @@ def good_slot(files):
 
 def trial(files):
     """`(slot, release, starts)` of a release on trial, or None."""
-    words = (files.read("/trial") or b"").decode().split()
-    if len(words) != 3 or words[0] not in ("a", "b") or not words[1].isdigit() or not words[2].isdigit():
+    words = (files.read("/trial") or b"").split()
+    if len(words) != 3 or words[0] not in (b"a", b"b") or not words[1].isdigit() or not words[2].isdigit():
         return None
-    if words[0] == good_slot(files):  # confirmed, and the power went before this file could be removed
+    slot = words[0].decode()
+    if slot == good_slot(files):  # confirmed, and the power went before this file could be removed
         return None
-    return words[0], int(words[1]), int(words[2])
+    return slot, int(words[1]), int(words[2])
 
 
 def begin_trial(files, slot, release, starts=0):
@@ -121,8 +122,16 @@ def roll_back(files, release):
 
 def refused_release(files):
     """The release that was rolled back last, or 0."""
-    text = (files.read("/refused") or b"0").decode()
+    text = files.read("/refused") or b""
     return int(text) if text.isdigit() else 0
+
+
+def release_of(files, slot):
+    """`(release, version)` of the firmware in a folder; 0 where it was flashed over a cable."""
+    words = (files.read("/" + slot + "/release") or b"").split()
+    if len(words) != 2 or not words[0].isdigit():
+        return 0, "flashed"
+    return int(words[0]), words[1].decode()
 
 
 def choose(files):
@@ -161,7 +170,7 @@ def run():
     files = Files()
     try:
         slot = choose(files)
-    except OSError as error:  # a flash that refuses to be written can still be run from
+    except Exception as error:  # a flash that refuses to be written can still be run from
         slot = "a"
         sys.print_exception(error)
         try:
@@ -179,7 +188,7 @@ def run():
             note_error(files, error)
         except OSError:
             pass
-        time.sleep(2)  # not a storm of starts; the watchdog allows 8 s
+        time.sleep(1)  # not a storm of starts; the watchdog allows 8 s
     machine.reset()
 
 

@@ -28,9 +28,7 @@ class Updater:
         self._node = node
         self._key = key
         self._other = "a" if slot == "b" else "b"
-        words = (files.read("/" + slot + "/release") or b"").decode().split()
-        self.release = int(words[0]) if len(words) == 2 and words[0].isdigit() else 0
-        self.version = words[1] if len(words) == 2 else "flashed"
+        self.release, self.version = start.release_of(files, slot)
         found = start.trial(files)
         self.on_trial = found is not None and found[0] == slot
         self._update = None

@@ -78,3 +78,11 @@ def test_agent_says_what_it_lacks():
     assert ran.returncode == 1
     assert "Traceback" not in ran.stderr
     assert file.name in ran.stderr
+
+
+def test_node_firmware():
+    need("node", "running device/ in real MicroPython")
+    need("mosquitto", "a real MQTT broker")
+    figures = bench("node_firmware", "--publishes", "40", "--cycles", "200")
+    assert (figures["publishes"], figures["arrived"], figures["doubled"]) == (40, 40, 0)
+    assert 0 < figures["heap_first_bytes"] <= figures["heap_most_bytes"] < figures["heap_budget_bytes"]

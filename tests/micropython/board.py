@@ -3,7 +3,7 @@
 import shutil
 import subprocess
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -29,13 +29,11 @@ def flash(folder: Path, **values: object) -> Path:
     return folder
 
 
-def script(folder: Path, text: str, files: Mapping[str, str] | None = None) -> Path:
-    """A flash whose /main.py is `text`, with the firmware beside it as the package `device`."""
-    flash(folder, GATEWAY_PORT=0)
-    shutil.copytree(folder / "a" / "device", folder / "device")
-    (folder / "main.py").write_text(text)
-    for name, content in (files or {}).items():
-        (folder / name).write_text(content)
+def program(folder: Path, name: str, **values: object) -> Path:
+    """A flash whose /main.py is a program of programs/, with the firmware beside it as the package `device`."""
+    flash(folder, **values)
+    (folder / "a" / "device").rename(folder / "device")
+    shutil.copy(RUNNER.parent / "programs" / name, folder / "main.py")
     return folder
 
 
