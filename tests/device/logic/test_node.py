@@ -25,6 +25,7 @@ class Pins:
 
 class System:
     cause = "power"
+    hardware = "0a1b2c"
 
     def __init__(self):
         self.restarts = 0

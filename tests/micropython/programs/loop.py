@@ -44,6 +44,7 @@ class Radio:
 
 class System:
     cause = "power"
+    hardware = "0a1b2c"
 
     def light(self, on):
         pass
@@ -76,7 +77,7 @@ node = Node(
 def turn():
     global clock_ms, cycles, first, most
     now = gc.mem_alloc()
-    if cycles == board.CYCLES // 10:
+    if not first and cycles >= board.CYCLES // 10:
         first = now
     if cycles >= board.CYCLES // 10:
         most = max(most, now)
