@@ -3,10 +3,10 @@
     python bench/core.py [--json] [--decisions N]
 
 A decision is one Reading through the whole fold. The points are mixed as in a home (smoke contacts, leakage, cable and
-ceiling temperatures, loops), judged by the shipped rule profile, and read once a second; every analogue value moves.
-Episodes of smoke, leakage, hot cables and broken loops come and go, with the resets that they need, so that at least
-one decision in a thousand is a transition, acts not counted. The shell's ticks are part of the time. Time is this
-thread's processor time, in batches that are made beforehand.
+ceiling temperatures, loops, extinguishers), judged by the shipped rule profile with all that it has, and read once a
+second; every analogue value moves. Episodes of smoke, leakage, hot cables and broken loops come and go, with the resets
+that they need, so that at least one decision in a thousand is a transition, acts not counted. The shell's ticks are
+part of the time. Time is this thread's processor time, in batches that are made beforehand.
 """
 
 import argparse
@@ -14,13 +14,14 @@ import random
 import statistics
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from bench._report import report
 from edge.core.fold import fold
 from edge.core.panel import Panel, new_panel
 from edge.core.plan import Plan, PointPlan, Rule, ZonePlan
-from edge.core.values import TICK, Act, Kind, Operation, Reading, Tick, Transition
+from edge.core.rules.pressure import PressureRule
+from edge.core.values import TICK, Act, Hour, Input, Kind, Learned, Operation, Reading, Transition
 from edge.rulebook import KindRules, core_rule, load_rulebook
 from edge.schema import Mistakes
 
@@ -31,8 +32,11 @@ BATCH = 2_000
 EPISODE = 1 / 800
 """How often a reading begins an episode. Most are two transitions; an alarm that is latched already makes none."""
 
-MIX = ("smoke", "leakage", "smoke", "cable_temperature", "smoke", "leakage", "heat", "smoke", "loop", "leakage")
-"""Ten points of a home, in the proportion of the example's."""
+MIX = (
+    "smoke", "leakage", "smoke", "cable_temperature", "pressure", "room_temperature", "heat", "smoke", "loop",
+    "leakage", "smoke", "leakage",
+)  # fmt: skip
+"""Twelve points of a home, in the proportion of the example's; an extinguisher has the room's temperature beside it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +56,8 @@ QUANTITIES = {
     "leakage": Quantity("mA", 0, 90, 15, 250, 15),
     "cable_temperature": Quantity("°C", -1, 350, 8, 640, 15),
     "heat": Quantity("°C", -3, 21_000, 150, 21_000, 1),
+    "pressure": Quantity("MPa", -3, 1_200, 3, 1_200, 1),
+    "room_temperature": Quantity("°C", -3, 21_000, 150, 21_000, 1),
     "loop": Quantity("V", -3, 1_650, 12, 3_000, 5),
 }
 
@@ -73,6 +79,8 @@ def _rules(kind: str) -> tuple[Rule, KindRules]:
 
 
 def _point(n: int, kind: str, rule: Rule, rules: KindRules) -> PointPlan:
+    if isinstance(rule, PressureRule):
+        rule = replace(rule, beside=f"room_temperature-{n + 1}")
     bus = "gpio" if kind == "smoke" else f"bus{n // 100}"
     unit = "" if kind == "smoke" else f"{bus}/{n // 10}"
     return PointPlan(f"{kind}-{n}", f"z{n // 20}", kind, rule, rules.class_, rules.early_class, bus, unit)
@@ -87,7 +95,7 @@ class World:
     now_ms: int = 0
     ends_ms: dict[str, int] = field(default_factory=dict)
 
-    def inputs(self) -> Iterator[tuple[int, Reading | Act | Tick]]:
+    def inputs(self) -> Iterator[tuple[int, Input]]:
         """Inputs with their time, without end: every point once a second, and a reset when a fire has burned out."""
         while True:
             self.now_ms += 1_000
@@ -113,7 +121,7 @@ class Shell:
     transitions: int = 0
     raises: int = 0
 
-    def take(self, batch: list[tuple[int, Reading | Act | Tick]]) -> None:
+    def take(self, batch: list[tuple[int, Input]]) -> None:
         panel, wake_at = self.panel, self.wake_at
         for now_ms, item in batch:
             if wake_at is not None and wake_at < now_ms:
@@ -139,6 +147,7 @@ def measure(size: int, decisions: int) -> dict[str, float | int]:
     """One home's figures."""
     home = plan(size)
     shell, inputs = Shell(new_panel(home, 0)), World(home.points).inputs()
+    shell.take([(0, Learned(point.code, (120,) * 24)) for point in home.points] + [(0, Hour(3))])
     shell.take([next(inputs) for _ in range(20 * size)])  # every point heard, every rule past its first values
     shell.transitions = shell.raises = 0
     rates = []
@@ -162,7 +171,7 @@ def measure(size: int, decisions: int) -> dict[str, float | int]:
     }
 
 
-def _spans(shell: Shell, inputs: Iterator[tuple[int, Reading | Act | Tick]]) -> list[int]:
+def _spans(shell: Shell, inputs: Iterator[tuple[int, Input]]) -> list[int]:
     """Nanoseconds of single decisions, the timer's own share included."""
     panel, spans = shell.panel, []
     clock: Callable[[], int] = time.perf_counter_ns

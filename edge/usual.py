@@ -15,6 +15,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from device import wire
@@ -115,7 +116,8 @@ def _samples(payload: bytes, points: Mapping[str, int]) -> Iterator[tuple[str, i
 def main(argv: list[str]) -> int:
     """Exit status 0 with the limits printed, 1 where the journal cannot be read."""
     # The agent's real-time priority is inherited, and this is the last thing that should have it.
-    os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+    with suppress(OSError):
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
     folder, margins = Path(argv[0]), json.loads(argv[1])
     try:
         samples = samples_in(folder, time.time_ns() // 1_000_000 - DAYS * DAY_MS, margins)
