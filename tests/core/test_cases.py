@@ -4,10 +4,11 @@ A case plays in the home of `home.toml`, or in one with `only` some of its point
 `read` (a value, or the reason why there is none), `keep` (the same, or a list of them in turn, read every second from
 then on or as `every` says), `drift` (a value that moves steadily from there), `stop`, `act`, `hour` (of the day, or
 "unknown" while no clock is trusted), `learned` (what a point is used to, for each hour), `restart`. What it wants:
-`expect`, all transitions of that moment in their order and no others, and the signals `sound`, `lamps`, `sirens`,
-`fire`, `supply_cut` after it. Between two steps nothing may happen. A transition is written "raise fire smoke-203"; of
-"#1" (its order), "=250" (its value), "timeout" (its unknown), "low" (its word), "in f2" (its zone) and "by 李护士" only
-what is given is compared.
+`expect`, all transitions of that moment in their order and no others, the signals `sound`, `lamps`, `sirens`, `fire`,
+`supply_cut`, `self_test` after it, and the question that is `asked`. An act is written "disable smoke-203 for 2h
+confirmed by 李护士", with its reason as `why`; `refused` says why it is not done. Between two steps nothing may happen.
+A transition is written "raise fire smoke-203"; of "#1" (its order), "=250" (its value), "timeout" (its unknown), "low"
+(its word), "in f2" (its zone) and "by 李护士" only what is given is compared.
 """
 
 import tomllib
@@ -15,13 +16,15 @@ from typing import Any
 
 import pytest
 
+from edge.core import duty
+from edge.core.refusals import refusal
 from edge.core.signals import signals
 from edge.core.values import Act, Hour, Learned, Operation, Transition
 from tests.core.timeline import CASES, Timeline, home, ms, reading
 
 _CASE = {"says", "supervised", "only", "steps"}
-_GIVEN = {"at", "read", "keep", "drift", "every", "stop", "act", "hour", "learned", "restart"}
-_WANTED = {"expect", "sound", "lamps", "sirens", "fire", "supply_cut"}
+_GIVEN = {"at", "read", "keep", "drift", "every", "stop", "act", "why", "hour", "learned", "restart"}
+_WANTED = {"expect", "refused", "sound", "lamps", "sirens", "fire", "supply_cut", "self_test", "asked"}
 
 
 def _cases() -> list[Any]:
@@ -68,9 +71,19 @@ def _give(timeline: Timeline, step: dict[str, Any]) -> None:
     for code, value in step.get("read", {}).items():
         timeline.take(reading(code, value))
     if "act" in step:
-        operation, _, who = step["act"].partition(" by ")
-        timeline.take(Act(Operation(operation), who))
+        act = _act(step)
+        assert (refusal(timeline.panel, act) or "") == step.get("refused", ""), f"at {step['at']}"
+        timeline.take(act)
     timeline.until(timeline.now_ms)
+
+
+def _act(step: dict[str, Any]) -> Act:
+    said, _, who = step["act"].partition(" by ")
+    operation, *words = said.split()
+    confirmed = "confirmed" in words
+    for_ms = ms(words[words.index("for") + 1]) if "for" in words else 0
+    subject = words[0] if words and words[0] not in ("for", "confirmed") else ""
+    return Act(Operation(operation), who, step.get("why", "a check"), subject, for_ms, confirmed)
 
 
 def _check(timeline: Timeline, step: dict[str, Any]) -> None:
@@ -81,7 +94,12 @@ def _check(timeline: Timeline, step: dict[str, Any]) -> None:
     shown = signals(timeline.panel)
     if "sound" in step:
         assert (shown.sound or "none") == step["sound"], f"at {step['at']}"
-    for name in step.keys() & _WANTED - {"expect", "sound"}:
+    if "self_test" in step:
+        assert ("none" if shown.self_test is None else shown.self_test.name.lower()) == step["self_test"]
+    if "asked" in step:
+        question = duty.shown(timeline.panel)
+        assert ("none" if question is None else question.id) == step["asked"], f"at {step['at']}"
+    for name in step.keys() & {"lamps", "sirens", "fire", "supply_cut"}:
         assert getattr(shown, name) == frozenset(step[name]), f"at {step['at']}: {name}"
 
 

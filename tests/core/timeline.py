@@ -147,9 +147,7 @@ class Timeline:
                 self._next[code] = self.now_ms + every_ms
                 self.take(reading(code, next(values)))
 
-    def restart(
-        self, without: tuple[str, ...] = (), moved: Mapping[str, str] | None = None, off_ms: int = 0
-    ) -> None:
+    def restart(self, without: tuple[str, ...] = (), moved: Mapping[str, str] | None = None, off_ms: int = 0) -> None:
         """An orderly stop and a start, `off_ms` later by a clock that is trusted; points may have been removed or put
         into another zone meanwhile."""
         self.take(TICK)
