@@ -12,12 +12,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from edge.core import service
+from edge.core.fold import fold
 from edge.core.panel import Panel, meaning
 from edge.core.plan import Plan
 from edge.core.refusals import refusal
 from edge.core.signals import signals
 from edge.core.snapshot import restore, snapshot
-from edge.core.values import OUT_OF_SERVICE, Act, Class, Kind, Level, Operation, Transition
+from edge.core.values import OUT_OF_SERVICE, TICK, Act, Class, Kind, Level, Operation, Transition
 from edge.core.walk_test import REAL_AFTER_MS
 from tests.core import test_properties
 from tests.core.courses import CODES, Course, items, pauses, plans, play
@@ -131,7 +132,7 @@ def test_what_is_refused_changes_nothing(plan: Plan, course: Course) -> None:
             act = Act(operation, "李护士", subject="nobody")
             if refusal(panel, act) is not None:
                 service_of_panel = (dict(panel.disabled), panel.walk_test, panel.self_test, panel.question)
-                test_properties.fold(panel, act, panel.now_ms)
+                fold(panel, act, panel.now_ms)
                 assert (dict(panel.disabled), panel.walk_test, panel.self_test, panel.question) == service_of_panel
         assert snapshot(panel) == before
 
@@ -164,6 +165,6 @@ def _let_pass(panel: Panel) -> list[Transition]:
     noted: list[Transition] = []
     wake_at: int | None = panel.now_ms
     while wake_at is not None and wake_at <= 5_000_000 + 400_000:
-        panel, transitions, wake_at = test_properties.fold(panel, test_properties.TICK, wake_at)
+        panel, transitions, wake_at = fold(panel, TICK, wake_at)
         noted.extend(transitions)
     return noted
