@@ -11,6 +11,7 @@ import logging
 import os
 import signal
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from edge.own_points import is_reserved
 from edge.sources import SOURCES, Site, Source
 from edge.station import Station
 from edge.status import compose_status
+from edge.watchdog import Watchdog
 
 log = logging.getLogger("shouwang.agent")
 
@@ -51,6 +53,7 @@ class Agent:
         self._stopping = asyncio.Event()
         self._sources: dict[str, Source] = {}
         self._desk: Desk | None = None
+        self._watchdog = Watchdog()
 
     async def run(self) -> None:
         """Watch over the home until SIGTERM or SIGINT. Raises `locks.InUse` where another agent holds something."""
@@ -60,9 +63,12 @@ class Agent:
         try:
             self._open()
             await self._start(tasks)
+            self._watchdog.ready()
             await self._stopping.wait()
+            self._watchdog.stopping()
         finally:
             await self._close(tasks)
+            self._watchdog.close()
             lock.release()
 
     def stop(self) -> None:
@@ -118,13 +124,17 @@ class Agent:
 
     async def _beat(self) -> None:
         while True:
-            try:
-                self._gateway.beat()
-                if self._desk is not None:
-                    self._desk.assert_again()
-            except Exception:
-                log.exception("the beat failed")
+            _safely("the look at itself", self._gateway.beat)
+            # What feeds the watchdog is that inputs can be decided on and outputs driven, whatever else has failed.
+            if _safely("driving the outputs", self._drive):
+                self._watchdog.feed()
             await asyncio.sleep(BEAT_S)
+
+    def _drive(self) -> None:
+        self._gateway.engine.tick()
+        self._gateway.engine.assert_outputs()
+        if self._desk is not None:
+            self._desk.assert_again()
 
     def status(self) -> dict[str, Any]:
         """What the station tells."""
@@ -145,6 +155,16 @@ class Agent:
                 source.close()
         with suppress(AttributeError):
             await asyncio.to_thread(self._gateway.close)
+
+
+def _safely(what: str, do: Callable[[], None]) -> bool:
+    """Whether it was done; what fails is said, and the next beat tries again."""
+    try:
+        do()
+    except Exception:
+        log.exception("%s failed", what)
+        return False
+    return True
 
 
 def _hold_folder(folder: Path, shared: Path) -> locks.Lock:

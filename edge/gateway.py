@@ -15,7 +15,7 @@ from device import wire
 from edge import __version__, board
 from edge.clock import Clock
 from edge.config import Setup
-from edge.core.values import Act, Hour, Learned, Operation, Reading, Refusal, Transition, Unknown
+from edge.core.values import Act, Hour, Kind, Learned, Operation, Reading, Refusal, Transition, Unknown
 from edge.engine import Engine, Shown
 from edge.journal import Journal
 from edge.journal.database import Snapshot
@@ -35,6 +35,8 @@ SAVE_TIMES_EVERY_MS = 60_000
 """How often the panel is saved while something is out of service: a power cut makes no disablement longer."""
 ASK_TEXT_MAX = 200
 ASK_WITHIN_MAX_MS = 3_600_000
+BATTERY_EMPTY = "battery_empty"
+"""The kind of the point that says that the battery ends now."""
 COLLECTOR = "collector"
 """In whose name a duty check comes."""
 ASKS_APART_MS = 10_000
@@ -52,6 +54,7 @@ class Gateway:
         self._asked_ms: int | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._units = {point.code: point.unit for point in setup.points}
+        self._kinds = {point.code: point.kind for point in setup.points}
         self._identity = Identity(__version__, setup.config_hash, setup.gateway.simulated)
         self._voltage = board.Voltage() if setup.gateway.watch_voltage else None
         self._hour: Hour | None = None
@@ -151,6 +154,19 @@ class Gateway:
     ) -> None:
         """What the engine has to remember, with the units that its values are in."""
         self.journal.record(transitions, sounded_ms, lambda subject: self._units.get(subject, ""), snapshot)
+        if self._loop is not None and any(self._is_battery_ending(item) for item in transitions):
+            self._loop.call_soon(self._say_last_words)
+
+    def _is_battery_ending(self, item: Transition) -> bool:
+        return item.kind is Kind.RAISE and self._kinds.get(item.subject) == BATTERY_EMPTY
+
+    def _say_last_words(self) -> None:
+        """The battery ends within minutes: put that on record and keep all that memory alone has. It goes on watching:
+        nobody knows whether the contact is right, and a home that is closed for it would be deaf."""
+        last = Transition(Kind.POWER_END, self.clock.mono_ms(), why="battery")
+        self.journal.record([last], None, lambda _: "", self.engine.saved())
+        asyncio.get_running_loop().run_in_executor(None, self._rule_file.save, *self._days())
+        self.uplink.state_changed()
 
     def observe(self, readings: Sequence[Reading], mono_ms: int) -> None:
         """What the engine was told."""

@@ -15,7 +15,7 @@ LESSER = (Class.FAULT, Class.DISABLED, Class.TEST)
 """What stands in a list of its own. All else is an alarm, also a class that this console has not heard of."""
 SHOWN_MAX = 60
 """Alarms or faults in one list; whoever has more knows that everything is wrong, and the count says how many."""
-SUPPLY_KINDS = frozenset({"mains", "battery_low", "under_voltage"})
+SUPPLY_KINDS = frozenset({"mains", "battery_low", "battery_empty", "under_voltage"})
 
 _KEPT = (
     *("code", "place", "zone", "kind", "level", "value", "unit", "scale", "unknown", "supervised"),

@@ -69,6 +69,8 @@ class Kind(StrEnum):
     ASK = "ask"
     ANSWER = "answer"
     UNANSWERED = "unanswered"
+    POWER_END = "power_end"
+    RELOAD = "reload"
     START = "start"
     STOP = "stop"
     GAP = "gap"

@@ -106,4 +106,3 @@ def _word(of: StatusBits | Sign, answered: Answered) -> int:
 
 def _block_of(of: StatusBits | Sign) -> Block:
     return Block(of.function, of.address, 1)
-

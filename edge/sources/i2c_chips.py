@@ -1,12 +1,12 @@
 """The chips that an I2C bus may carry: their tables in the configuration, and how a place on each is read.
 
-    [[source.chip]]
-    address = 0x48
-    driver = "ads1115"
+[[source.chip]]
+address = 0x48
+driver = "ads1115"
 
-    [[point]]
-    at = { chip = 0x48, channel = 0, profile = "transducer-0v5-4v5-2MPa5" }    # a converter: its channel
-    at = { chip = 0x44, quantity = "temperature" }                             # a sensor: what it measures
+[[point]]
+at = { chip = 0x48, channel = 0, profile = "transducer-0v5-4v5-2MPa5" }    # a converter: its channel
+at = { chip = 0x44, quantity = "temperature" }                             # a sensor: what it measures
 """
 
 from collections.abc import Callable, Iterable, Mapping

@@ -7,6 +7,7 @@ import pytest
 
 from collector import catalogue, view
 from collector.ownlog import OwnKind
+from edge.core.values import Kind
 
 WEB = Path(catalogue.__file__).parent / "web"
 ZH, EN = (catalogue._load(language) for language in catalogue.LANGUAGES)
@@ -25,6 +26,10 @@ def test_both_languages_fill_in_the_same_places() -> None:
 def test_every_class_and_every_kind_of_the_own_log_has_a_word() -> None:
     assert set(view.CLASSES) <= set(ZH["class"])
     assert {str(kind) for kind in OwnKind} <= set(ZH["kind"])
+
+
+def test_every_event_that_a_gateway_may_send_has_a_word() -> None:
+    assert {str(kind) for kind in Kind} <= set(ZH["kind"])
 
 
 def test_every_word_that_scripts_and_templates_name_exists() -> None:

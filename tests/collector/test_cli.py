@@ -73,7 +73,7 @@ def test_no_store_is_said(command: list[str], data: list[str], capsys: pytest.Ca
     ("arguments", "complaint"),
     [
         (["--open-read", "--host", "0.0.0.0"], "loopback"),
-        (["--mqtt", "nowhere"], 'expected HOST:PORT, got \'nowhere\''),
+        (["--mqtt", "nowhere"], "expected HOST:PORT, got 'nowhere'"),
         (["--silent-after", "101s"], 'at most "100s"'),
         (["--silent-after", "65"], "expected a duration"),
         (["--port", "70000"], "0 to 65535"),

@@ -1,6 +1,7 @@
 """A gateway without its hardware: what it looks after in itself, and how long it was off as far as that is believed."""
 
 import asyncio
+import json
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,13 +12,14 @@ import pytest
 from device import wire
 from edge.config import Setup
 from edge.core.rule_memory import recall
-from edge.core.values import Act, Class, Kind, Operation, Reading, Transition, Unknown
+from edge.core.values import Act, Class, Kind, Operation, Reading, Refusal, Transition, Unknown
 from edge.gateway import Gateway
 from edge.journal import Journal
 from edge.journal.volume import Stamp
 from edge.own_points import CERTIFICATE_POINT, DISK_POINT, JOURNAL_POINT, LINK_POINT
 from edge.report import compose_state
 from edge.rule_file import FILE, RuleFile
+from edge.view import describe_question
 from tests.edge.home import Diary, FakeClock, small_home
 from tests.support import wait_until
 
@@ -219,6 +221,104 @@ def test_time_off_counts_only_where_it_can_be_believed(
     clock.is_trusted = is_trusted
     gateway = Gateway(small_home(tmp_path), clock, Diary())
     assert gateway._off_ms(snapshot) == off_ms
+
+
+def test_the_end_of_the_battery_is_the_last_event_on_the_disk_and_no_end_of_watching(tmp_path: Path) -> None:
+    changes: dict[str, Any] = {'kind = "smoke"': 'kind = "battery_empty"'}
+
+    async def run() -> None:
+        clock, diary = Clock(), Diary()
+        gateway = Gateway(small_home(tmp_path, **changes), clock, diary)
+        gateway.start()
+        gateway.take([Reading("smoke-203", 1)])
+        clock.now_ms += 2_000
+        gateway.take([Reading("smoke-203", 1)])
+        await asyncio.sleep(0)
+        wait_until(lambda: _told(gateway, b'"kind":"power_end"'), what="the last event to be durable")
+        assert b'"durable":true' in _told(gateway, b'"kind":"power_end"')
+        gateway.act(Act(Operation.SILENCE, "李护士"))
+        assert diary.of("show")[-1].sound is None, "it goes on"
+        gateway.stop()
+        await asyncio.to_thread(gateway.close)
+
+    asyncio.run(run())
+
+
+def _told(gateway: Gateway, part: bytes) -> bytes:
+    outbox = gateway.journal.outbox()
+    found = [payload for _, payload in outbox.events(gateway.journal.volume().journal, 0, 50)]
+    outbox.close()
+    return b"".join(payload for payload in found if part in payload)
+
+
+def answered(gateway: Gateway, **answer: Any) -> Any:
+    return gateway.act(Act(Operation.ANSWER, "李护士 (pi)", answer.get("why", "在岗"), subject=answer.get("id", "")))
+
+
+def test_a_question_of_the_bureau_is_shown_and_answered_by_a_person_as_an_event_of_the_contract(
+    tmp_path: Path,
+) -> None:
+    async def run() -> None:
+        gateway = Gateway(small_home(tmp_path), Clock(), Diary())
+        gateway.start()
+        await asyncio.to_thread(gateway._asked, wire.Ask("question-1", "在岗吗\u202e", 600))  # as the uplink's thread
+        await asyncio.sleep(0)
+        asked = describe_question(gateway.engine.panel)
+        assert asked == {"id": "question-1", "text": "在岗吗", "remaining_ms": 600_000}
+        await asyncio.to_thread(gateway._asked, wire.Ask("question-2", "and another", 600))
+        await asyncio.sleep(0)
+        asked = describe_question(gateway.engine.panel)
+        assert asked is not None and asked["id"] == "question-1", "a flood of them shows one in ten seconds"
+        assert answered(gateway, id="question-9") is Refusal.NO_QUESTION
+        assert answered(gateway, id="question-1") is None
+        assert describe_question(gateway.engine.panel) is None
+        wait_until(lambda: _told(gateway, b'"kind":"answer"'), what="the answer to be durable")
+        event = wire.decode_event(_told(gateway, b'"kind":"answer"'))
+        assert (event.point, event.who, event.why) == ("question-1", "李护士 (pi)", "在岗")
+        gateway.stop()
+        await asyncio.to_thread(gateway.close)
+
+    asyncio.run(run())
+
+
+def test_what_is_out_of_service_is_saved_each_minute_while_it_runs(tmp_path: Path) -> None:
+    def test(gateway: Gateway, _: Diary, clock: Clock) -> None:
+        saved: list[bytes] = []
+        gateway.journal.save_state = saved.append  # type: ignore[assignment,method-assign]
+        for __ in range(120):
+            clock.now_ms += 1000
+            gateway.beat()
+        assert saved == [], "nothing that a power cut could make longer"
+        gateway.act(Act(Operation.DISABLE, "x", "y", "leak-k", 3_600_000, True))
+        for __ in range(120):
+            clock.now_ms += 1000
+            gateway.beat()
+        left = [json.loads(body)["disabled"][0][3] for body in saved]
+        assert len(left) == 2 and left[0] - left[1] == 60_000
+        state = compose_state(gateway.report, gateway._identity, gateway.journal, clock)
+        assert state.disabled == ("leak-k",) and "leak-k" in state.unproven
+        assert dict(state.counts)["disabled"] == 1
+
+    with_gateway(tmp_path, test)
+
+
+@pytest.mark.parametrize(("is_trusted", "left_ms"), [(True, 3_600_000 - 100_000), (False, 3_600_000 - 60_000)])
+def test_a_power_cut_makes_no_disablement_longer_whatever_the_clock_says(
+    tmp_path: Path, is_trusted: bool, left_ms: int
+) -> None:
+    """Where the clock is not trusted the cut itself does not count, but the minute that may be unsaved does."""
+
+    def before(gateway: Gateway, _: Diary, clock: Clock) -> None:
+        gateway.act(Act(Operation.DISABLE, "x", "y", "leak-k", 3_600_000, True))
+
+    def after(gateway: Gateway, _: Diary, clock: Clock) -> int:
+        return gateway.engine.panel.disabled["leak-k"].end_ms - clock.now_ms
+
+    clock = Clock()
+    with_gateway(tmp_path, before, clock)
+    clock.boot, clock.now_ms, clock.is_trusted = "boot-0002", 500, is_trusted
+    clock.wall_of_mono_ms = 1_700_000_000_000 + 1_000_000 + 100_000 - 500
+    assert with_gateway(tmp_path, after, clock) == left_ms
 
 
 def test_a_question_of_the_bureau_does_nothing_here(tmp_path: Path) -> None:
