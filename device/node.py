@@ -166,7 +166,7 @@ class Node:
         if self._alarms.is_failed:
             faults.append("flash")
         if self._alarms.is_throttled:
-            faults.append("flash-worn-slower")
+            faults.append("flash-limit")
         if self._updater.on_trial:
             faults.append("on-trial")
         return tuple(faults)

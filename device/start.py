@@ -128,10 +128,13 @@ def refused_release(files):
 
 def release_of(files, slot):
     """`(release, version)` of the firmware in a folder; 0 where it was flashed over a cable."""
-    words = (files.read("/" + slot + "/release") or b"").split()
-    if len(words) != 2 or not words[0].isdigit():
+    words = (files.read("/" + slot + "/release") or b"").split(None, 1)
+    if not words or not words[0].isdigit():
         return 0, "flashed"
-    return int(words[0]), words[1].decode()
+    try:
+        return int(words[0]), words[1].decode() if len(words) > 1 else ""
+    except UnicodeError:
+        return int(words[0]), ""
 
 
 def choose(files):

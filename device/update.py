@@ -12,6 +12,7 @@ from device import node_wire, start
 
 ASK_AGAIN_MS = 5_000
 TRIES = 3
+KEY_BYTES = 32
 PROVE_MS = 300_000
 """A new release that the gateway has not acknowledged by then is rolled back."""
 
@@ -54,7 +55,9 @@ class Updater:
         if self._update is not None and self._update.release >= update.release:
             return
         why = ""
-        if not node_wire.is_signed(self._key, self._node, update):
+        if len(self._key) < KEY_BYTES:  # an empty one is everybody's
+            why = "key: expected 32 bytes in board.py, got fewer"
+        elif not node_wire.is_signed(self._key, self._node, update):
             why = "signature: expected this node's, got another"
         elif update.release == start.refused_release(self._files):
             why = "release: rolled back before"

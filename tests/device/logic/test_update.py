@@ -102,6 +102,9 @@ class TestUpdate(unittest.TestCase):
         updater.offered(manifest(NEW, 2, key=bytes(32)))
         updater.offered(manifest(NEW, 2, node="n-204"))
         self.assertEqual([updater.step(0, True).state for _ in range(2)], ["refused", "refused"])
+        keyless = Updater(self.flash, "a", NODE, b"")
+        keyless.offered(manifest(NEW, 2, key=b""))
+        self.assertEqual(keyless.step(0, True).why, "key: expected 32 bytes in board.py, got fewer")
         updater.offered(manifest(NEW, 1))
         self.assertTrue(updater.step(0, True) is None, "an older one is not even answered")
         self.assertEqual(self.flash.content, before)
@@ -238,9 +241,10 @@ class TestPowerCut(unittest.TestCase):
 
 class TestChoose(unittest.TestCase):
     def test_a_folder_that_does_not_say_its_release_was_flashed_over_a_cable(self):
-        for text in (b"", b"4", b"x 1", b"\xff 1"):
+        for text in (b"", b" ", b"x 1", b"\xff 1"):
             self.assertEqual(start.release_of(TearingFlash({"/a/release": text}), "a"), (0, "flashed"))
-        self.assertEqual(start.release_of(TearingFlash({"/a/release": b"12 0.2.0"}), "a"), (12, "0.2.0"))
+        for text, version in ((b"12 0.2.0", "0.2.0"), (b"12 a b", "a b"), (b"12 ", ""), (b"12 \xff", "")):
+            self.assertEqual(start.release_of(TearingFlash({"/a/release": text}), "a"), (12, version))
 
     def test_whatever_the_files_hold_a_slot_is_chosen(self):
         for trial in (b"", b"b", b"b 2", b"b x 0", b"c 2 0", b"a 2 0", b"b 2 9", b"\xff\xfe", b"b 2 0 0"):
