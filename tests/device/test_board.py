@@ -33,6 +33,7 @@ class Gateway:
         self._lock = threading.Lock()
         self._client = Client(CallbackAPIVersion.VERSION2)
         self._client.on_message = self._take
+        self._client.reconnect_delay_set(1, 1)
         self._client.on_connect = lambda client, *_: client.subscribe(node_wire.topic(NODE, "beat")[:-4] + "+", 1)
         self._client.connect(LOOPBACK, port)
         self._client.loop_start()
@@ -144,6 +145,16 @@ def test_an_alarm_that_nobody_took_outlives_a_power_cut_and_comes_with_its_age(b
     assert late.boot != gateway.all("beat")[-1].boot
     wait_until(lambda: not (board.folder / "alarms").exists(), what="the acknowledged alarm to leave the flash")
     assert len({(report.boot, report.seq) for report in gateway.all("report", input="smoke", value=1)}) == 1
+
+
+def test_a_broker_that_restarts_hears_the_alarm_that_it_missed(board: Board, gateway: Gateway, mosquitto: Mosquitto):
+    gateway.wait("report", input="smoke", value=0)
+    mosquitto.kill()
+    board.do("pin 4 0")
+    wait_until(lambda: (board.folder / "alarms").exists(), what="the alarm on the flash")
+    mosquitto.start()
+    report = gateway.wait("report", input="smoke", value=1)
+    assert (report.boot, report.live) == (gateway.all("beat")[0].boot, False)
 
 
 def test_the_self_test_button_and_an_order_to_restart(board: Board, gateway: Gateway):
