@@ -11,8 +11,9 @@ WINDOW = 4
 """Publishes that the broker has not taken yet. What it has taken and the gateway has not does not hold up the next."""
 STORE_AFTER_MS = 1_000
 """An alarm that the gateway takes within a second is never written to the flash; without a link each one is."""
-AGAIN_AFTER_MS = 10_000
-"""The broker has it and the gateway does not answer: say it again, and less often each time, up to a minute."""
+AGAIN_AFTER_MS = 2_000
+"""The broker has it and the gateway does not answer: say it again, and less often each time, up to a minute. Soon at
+first, because a broker that has just started forgets what comes before the gateway has found it too."""
 AGAIN_AT_MOST_MS = 60_000
 
 
@@ -88,7 +89,7 @@ class Reports:
     def sent(self, entry, pid, now_ms):
         """It is on its way; said again when nobody answers."""
         entry.pid = pid
-        entry.due_ms = now_ms + min(AGAIN_AFTER_MS << min(entry.tries, 3), AGAIN_AT_MOST_MS)
+        entry.due_ms = now_ms + min(AGAIN_AFTER_MS << min(entry.tries, 5), AGAIN_AT_MOST_MS)
         entry.tries += 1
 
     def line_broke(self):

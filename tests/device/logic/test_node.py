@@ -196,7 +196,7 @@ class TestNode(unittest.TestCase):
         world.pins.active["smoke"] = True
         world.run(45_000)
         said = len(world.raised())
-        self.assertTrue(3 <= said <= 4, "10, 30 seconds apart")
+        self.assertEqual(said, 5, "2, 4, 8, 16 seconds apart")
         self.assertTrue("/alarms" in world.flash.content)
         world.answers = True
         world.run(20_000)

@@ -42,7 +42,7 @@ class TestReports(unittest.TestCase):
             for entry in self.reports.due(now_ms, True, 0):
                 self.reports.sent(entry, 1, now_ms)
                 times.append(now_ms)
-        self.assertEqual(times, [0, 10_000, 30_000, 70_000, 130_000, 190_000, 250_000])
+        self.assertEqual(times, [0, 2_000, 6_000, 14_000, 30_000, 62_000, 122_000, 182_000, 242_000])
         self.reports.again()
         self.assertEqual(self.due(300_000), [(BOOT, 1)])
         self.assertTrue(self.reports.acknowledged(BOOT, 1))
