@@ -24,6 +24,7 @@ UNITS = {
     "heat": ("°C", -3),
     "load": ("A", -2),
     "room_temperature": ("°C", -3),
+    "room_humidity": ("%", -1),
 }
 
 

@@ -2,12 +2,14 @@
 
 import asyncio
 import math
+import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from edge.core.values import Unknown
+from edge import config
+from edge.core.values import Class, Unknown
 from simulators.devices import (
     AcrelAsj,
     LeakageTemperatureMonitor,
@@ -16,6 +18,7 @@ from simulators.devices import (
     VigirexRhu,
 )
 from tests.sources.field import bus_of, open_source, running, tcp, until
+from tests.support import ROOT
 
 FIRST = {"leak": 320.0, "temp": 41_000.0, "volts": 231.0, "load": 12_340.0}
 PROFILES = {
@@ -101,3 +104,59 @@ def test_what_the_meters_show_is_what_there_is_and_a_broken_lead_is_no_value(
         assert not bus.writes
 
     asyncio.run(scenario())
+
+
+HOME = """
+[[source]]
+name = "cellar"
+kind = "modbus"
+device = "/dev/serial/by-id/usb-1a86_USB_Serial-if00-port0"
+unit = [{ address = 3, profile = "schneider-rhu" }]
+[[source]]
+name = "sensors"
+kind = "i2c"
+bus = 3
+chip = [{ address = 0x44, driver = "sht3x" }]
+[[point]]
+code = "leak-c"
+kind = "leakage"
+zone = "f1"
+place = "地下室总线路"
+source = "cellar"
+at = { unit = 3, quantity = "residual_current" }
+[[point]]
+code = "relay-c"
+kind = "leakage_relay"
+zone = "f1"
+place = "地下室漏电继电器"
+source = "cellar"
+at = { unit = 3, quantity = "device_alarm" }
+[[point]]
+code = "air-c"
+kind = "room_temperature"
+zone = "f1"
+place = "地下室"
+source = "sensors"
+at = { chip = 0x44, quantity = "temperature", period = "10s" }
+[[point]]
+code = "damp-c"
+kind = "room_humidity"
+zone = "f1"
+place = "地下室湿度"
+source = "sensors"
+at = { chip = 0x44, quantity = "humidity", period = "60s" }
+"""
+
+
+def test_a_home_names_a_relays_own_decision_and_a_rooms_air() -> None:
+    example = (ROOT / "deploy" / "example" / "gateway.toml").read_text("utf-8")
+    setup = config.parse(tomllib.loads(example + HOME), "gateway.toml")
+    plans = {plan.code: (plan.condition, plan.unit) for plan in setup.plan.points if plan.code.endswith("-c")}
+    assert plans == {
+        "leak-c": (Class.ELECTRICAL, "cellar/3"),
+        "relay-c": (Class.ELECTRICAL, "cellar/3"),
+        "air-c": (Class.FAULT, "sensors/0x44"),
+        "damp-c": (Class.FAULT, "sensors/0x44"),
+    }
+    described = {point.code: (point.unit, point.scale, point.profile) for point in setup.points}
+    assert described["damp-c"] == ("%", -1, "sht3x") and described["relay-c"] == ("", 0, "schneider-rhu")
