@@ -103,6 +103,26 @@ def test_a_reply_may_come_in_any_pieces(reply: bytes, seed: int) -> None:
     assert ask(reply is REPLY_300_MA, *pieces)[0] == [300]
 
 
+ECHO = REQUEST_300_MA
+STRAYS = [b"\x00", b"\xff", b"\x00\x00", b"\xfe\xff", b"\x01", b"\x01\x03", b"\x02\x03\x02", ECHO]
+
+
+@pytest.mark.parametrize("stray", STRAYS, ids=bytes.hex)
+def test_stray_bytes_before_a_reply_cost_no_reply(stray: bytes) -> None:
+    """What an RS485 line gives when it is turned around, and an adapter that hears its own request."""
+    line = stray + REPLY_300_MA
+    for cut in range(len(line) + 1):
+        registers, link, _, counters = ask(True, line[:cut], line[cut:])
+        assert registers == [300], cut
+        assert not link.is_torn and counters["timeouts"] == 0
+
+
+def test_another_units_frame_behind_stray_bytes_is_no_reply() -> None:
+    foreign = bytes.fromhex("02 03 02 01 2C FC 09")
+    assert ask(True, foreign)[3]["foreign_units"] == 1, "the frame is whole"
+    assert ask(True, b"\x00" + foreign)[0] is Unknown.BAD_REPLY
+
+
 BAD = [
     (True, [], Unknown.TIMEOUT, {"timeouts": 1}),
     (False, [], Unknown.TIMEOUT, {"timeouts": 1}),

@@ -148,6 +148,38 @@ def test_a_gateway_that_hangs_up_for_one_dead_unit_does_not_starve_those_after_i
     assert all(len(port.asked[unit]) >= 55 for unit in range(4, 11))
 
 
+@pytest.mark.parametrize("away_s", [0.25, 5.0, 40.0])
+def test_a_unit_that_tears_the_line_is_not_the_first_when_it_is_back(away_s: float) -> None:
+    """However long connecting takes: the dead unit's wait is over meanwhile, and the others go first all the same."""
+    port = Port(turns(4), lambda unit, now: unit != 1)
+    port.run(20.0)
+    for _ in range(20):
+        port.ask(port.timetable.of(1))
+        port.now_s += away_s
+        port.timetable.resume(port.now_s)
+        turn, _ = port.timetable.next(port.now_s)
+        assert turn is not None and turn.unit != 1
+        port.asked.clear()
+        port.run(0.5)
+        assert set(port.asked) >= {2, 3, 4}
+
+
+def test_after_an_outage_of_all_a_unit_that_tears_the_line_does_not_keep_the_others_from_coming_back() -> None:
+    port = Port(turns(3), lambda unit, now: False)
+    port.run(30.0)
+    port.answers = lambda unit, now: unit != 1
+    port.asked.clear()
+    for _ in range(3):
+        port.now_s += 5.0
+        port.timetable.resume(port.now_s)
+        turn, _ = port.timetable.next(port.now_s)
+        assert turn is not None
+        port.ask(turn)
+        if turn.unit != 1:
+            port.run(3.0)
+    assert {turn.unit for turn in port.timetable.turns if not turn.failures} == {2, 3}
+
+
 def test_an_outage_of_the_line_is_no_overload_of_the_port() -> None:
     port = Port(turns(3), lambda unit, now: True)
     port.run(10.0)

@@ -10,7 +10,6 @@ import tomllib
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +37,7 @@ from tests.sources.field import until
 METER = Path(__file__).parents[1] / "sources" / "meter.toml"
 ALARMS = frozenset({Class.FIRE, Class.ELECTRICAL, Class.EARLY_WARNING, Class.SUPERVISORY})
 # Longer than a busy machine lets a loop wait, or the healthy ones would be at fault as well.
-FAULT_AFTER = "2s"
+FAULT_AFTER = "3s"
 # The tighter figures of the points: an alarm with its first reading, a fault soon.
 QUICK = {
     "leakage": f'{{ fault_after = "{FAULT_AFTER}", threshold = {{ early_after = "0ms", alarm_after = "0ms" }} }}',
@@ -76,7 +75,7 @@ class Case:
 
 def _unit_cases(sort: str, kinds: tuple[str, ...]) -> Iterator[Case]:
     for kind in kinds:
-        yield Case(sort, "meters/1", kind, "meters/1", parameters=(("delay_ms", 150),) if kind == "late" else ())
+        yield Case(sort, "meters/1", kind, "meters/1", parameters=(("delay_ms", 300),) if kind == "late" else ())
 
 
 def _cases() -> Iterator[Case]:
@@ -87,7 +86,7 @@ def _cases() -> Iterator[Case]:
             yield Case(sort, "meters", kind, "meters", far=True)
     for chip in ("i2c/0x48", "i2c/0x44"):
         for kind in ("nack", "garbage", "late"):
-            yield Case("i2c", chip, kind, chip, parameters=(("delay_ms", 250),) if kind == "late" else ())
+            yield Case("i2c", chip, kind, chip, parameters=(("delay_ms", 450),) if kind == "late" else ())
     for kind in ("stuck_bus", "nack"):
         yield Case("i2c", "i2c", kind, "i2c", far=True)
     yield Case("gpio", "gpio/4", "chatter", "", raises="victim")
@@ -179,7 +178,7 @@ async def _modbus(home: Home, stack: AsyncExitStack, name: str, units: int) -> l
         line = f'device = "{device}"\nbaud = 115200'
     home.tables.append(f'[[source]]\nname = "{name}"\nkind = "modbus"\n{line}\n')
     home.tables += [
-        f'[[source.unit]]\naddress = {unit}\nprofile = "{METER}"\nperiod = "100ms"\ntimeout = "60ms"\n'
+        f'[[source.unit]]\naddress = {unit}\nprofile = "{METER}"\nperiod = "200ms"\ntimeout = "180ms"\n'
         for unit in range(1, units + 1)
     ]
     if name == "meters":
@@ -218,10 +217,10 @@ async def _chips(home: Home, stack: AsyncExitStack) -> None:
     home.tables.append(f'[[source]]\nname = "i2c"\nkind = "i2c"\nbackend = "shouwang-sim"\naddress = "{where}"\n')
     for at, driver in ((0x44, "sht3x"), (0x48, "ads1115"), (0x49, "ads1115")):
         home.tables.append(f'[[source.chip]]\naddress = {at}\ndriver = "{driver}"\n')
-    home.point("victim", "loop", "i2c", '{ chip = 0x48, channel = 0, period = "100ms" }')
-    home.point("victim-2", "room_temperature", "i2c", '{ chip = 0x44, quantity = "temperature", period = "100ms" }')
+    home.point("victim", "loop", "i2c", '{ chip = 0x48, channel = 0, period = "200ms" }')
+    home.point("victim-2", "room_temperature", "i2c", '{ chip = 0x44, quantity = "temperature", period = "200ms" }')
     near = "neighbour" if not home.case.far else "victim-3"
-    home.point(near, "loop", "i2c", '{ chip = 0x49, channel = 0, period = "100ms" }')
+    home.point(near, "loop", "i2c", '{ chip = 0x49, channel = 0, period = "200ms" }')
     home.use(faults)
     home.alarm = lambda: ohm.__setitem__(0x49, LOOP_STATES["alarm"])
 
@@ -255,7 +254,7 @@ async def _quantities(home: Home, stack: AsyncExitStack) -> None:
     await face.start()
     stack.push_async_callback(face.stop)
     home.tables.append(f'[[source]]\nname = "meters"\nkind = "modbus"\nhost = "127.0.0.1"\nport = {face.port}\n')
-    home.tables += [f'[[source.unit]]\naddress = {at}\nprofile = "acrel-asj"\nperiod = "100ms"\n' for at in (1, 2)]
+    home.tables += [f'[[source.unit]]\naddress = {at}\nprofile = "acrel-asj"\nperiod = "200ms"\n' for at in (1, 2)]
     home.point("victim", "leakage", "meters", '{ unit = 1, quantity = "residual_current" }')
     home.point("neighbour", "leakage", "meters", '{ unit = 2, quantity = "residual_current" }')
     home.use(building.faults)
@@ -342,8 +341,8 @@ def _judge(home: Home, alarm: tuple[Class, str], asked: list[int], carried: list
     assert home.raised(Kind.CLEAR) == fault
     if case.sort != "gpio":
         assert len(carried) == 1, "raised by the first reading that carried it"
-    if not case.far and case.sort in ("tcp", "rtu"):
-        assert (1, 1) not in pairwise(asked), "the neighbour has its turn between two questions to the dead"
+    if not case.far and case.sort in ("tcp", "rtu") and case.kind not in ("busy", "exception"):
+        assert asked.count(1) <= asked.count(2), "the dead are asked no oftener than the living"
 
 
 @pytest.fixture(scope="module")
@@ -354,7 +353,7 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, BaseExceptio
         patch.setattr(timetable, "PROBE_CAP_S", 0.4)
         patch.setattr(port, "LATE_S", 0.2)
         patch.setattr(port, "SILENT_LINE_S", 1.5)
-        patch.setattr(i2c, "CHANNEL_DEADLINE_S", 0.2)
+        patch.setattr(i2c, "CHANNEL_DEADLINE_S", 0.4)
         patch.setattr(i2c, "REOPEN_FIRST_S", 0.1)
         patch.setattr(i2c, "REOPEN_CAP_S", 0.4)
         return asyncio.run(_all(tmp_path_factory.mktemp("menu")))

@@ -20,6 +20,8 @@ from edge.core.values import Unknown
 # The longest Modbus TCP frame has 260 bytes, the longest RTU frame 256; more without a frame in it is garbage.
 FRAME_MAX = 260
 _MBAP_LENGTH = 6
+# A serial line that is turned around gives a stray byte or two, and some adapters hear their own request of 8.
+STRAY_MAX = 8
 
 # The library logs each bad frame; they are counted here and said once per change by the port.
 logging.getLogger("pymodbus.logging").setLevel(logging.CRITICAL)
@@ -149,10 +151,33 @@ class Link(asyncio.Protocol):
             self._tear()
             return False
         used, unit, number, body = self._framer.decode(data)
+        if self._is_rtu and not (body and self._is_asked(unit)):
+            behind = self._behind_strays(data)
+            if behind:
+                used, unit, body = len(data), behind[0], behind[1:]
+            elif used and not body:
+                # Perhaps only the beginning was noise: what follows may still make a frame of it.
+                self._garbled("bad_frames")
+                return False
         del self._buffer[:used]
         if used:
             self._judge(unit, number, body)
         return used > 0
+
+    def _is_asked(self, unit: int) -> bool:
+        return self._asked is not None and unit == self._asked.dev_id
+
+    def _behind_strays(self, data: bytes) -> bytes:
+        """Unit and message of the asked unit's frame behind some stray bytes, or nothing; its checksum proves it."""
+        assert self._asked is not None
+        head = self._asked.function_code
+        for at in range(1, min(STRAY_MAX, len(data) - 2) + 1):
+            if self._is_asked(data[at]) and data[at + 1] & 0x7F == head:
+                _, unit, _, body = self._framer.decode(data[at:])
+                if body and self._is_asked(unit):
+                    self._counters["stray_bytes"] += 1
+                    return bytes((unit,)) + body
+        return b""
 
     @staticmethod
     def _is_no_header(data: bytes) -> bool:
@@ -174,7 +199,9 @@ class Link(asyncio.Protocol):
             self._reply.set_result(answer)
 
     def _garbled(self, counter: str) -> None:
-        self._counters[counter] += 1
+        """Count what came instead of the reply; bytes of a serial line once for each request, however they come."""
+        if not (self._is_rtu and self._is_garbled and counter == "bad_frames"):
+            self._counters[counter] += 1
         self._is_garbled = True
 
     def _tear(self) -> None:
@@ -185,7 +212,7 @@ class Link(asyncio.Protocol):
         self._fail(Unknown.BAD_REPLY)
 
     def _expire(self) -> None:
-        if self._buffer:
+        if self._buffer and not (self._is_rtu and self._is_garbled):
             # Half a frame. Its other half would be taken for the head of the next answer.
             self._tear()
         elif self._is_garbled:

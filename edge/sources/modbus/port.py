@@ -111,7 +111,7 @@ class Port:
         self._lock.release()
 
     def counters(self) -> Mapping[str, int]:
-        """requests, timeouts, refusals, bad_frames, bad_replies, foreign_units, late_replies, connects,
+        """requests, timeouts, refusals, bad_frames, bad_replies, foreign_units, late_replies, stray_bytes, connects,
         connect_failures;
         late_polls: polls a whole period late; cycle_ms: the longest interval of a unit that answers."""
         cycle_ms = round(self._timetable.longest_interval_s * 1000)

@@ -66,13 +66,15 @@ class Timetable:
         """The line stands again. Where all units had failed, the line was to blame, and all are due.
 
         Otherwise their failures stay theirs: a gateway that hangs up whenever one dead unit is asked must not have that
-        unit asked first each time it is back.
+        unit asked first each time it is back, however long that took.
         """
         has_answering = any(self._healthy())
         for turn in self.turns:
             if not has_answering:
                 turn.failures, turn.due_s = 1, now_s
-            elif not turn.failures:
+            elif turn.failures:
+                turn.due_s = max(turn.due_s, now_s)
+            else:
                 # What passed without a line is no lateness of the port's own.
                 turn.due_s, turn.asked_s = max(turn.due_s, now_s), None
 
@@ -83,7 +85,7 @@ class Timetable:
     def next(self, now_s: float) -> tuple[Turn | None, float]:
         """The unit to ask now, or None and the time of the next turn."""
         healthy = min(self._healthy(), key=lambda turn: _urgency(turn, now_s), default=None)
-        suspect = min(self._suspects(), key=lambda turn: turn.due_s, default=None)
+        suspect = min(self._suspects(), key=_patience, default=None)
         if suspect is not None and self._may_probe(suspect, healthy, now_s):
             return suspect, now_s
         if healthy is not None and healthy.due_s <= now_s:
@@ -163,6 +165,12 @@ class Timetable:
         doublings = min(turn.failures - FAILURES_TO_OPEN, 10)
         wait_s = min(max(turn.period_s, PROBE_FIRST_S) * 2.0**doublings, PROBE_CAP_S)
         return wait_s * self.random.uniform(0.75, 1.0)
+
+
+def _patience(turn: Turn) -> tuple[float, float]:
+    """Sorts suspects: who is due first, and of those due at once who was asked longest ago. Else the one that tears the
+    line at each question would be asked first whenever it is made anew, and nobody else ever."""
+    return turn.due_s, -math.inf if turn.asked_s is None else turn.asked_s
 
 
 def _urgency(turn: Turn, now_s: float) -> tuple[bool, float]:
