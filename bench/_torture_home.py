@@ -88,7 +88,7 @@ name = "试验之家"
 code = "{GATEWAY}"
 data = "{{data}}"
 locks = "{{data}}"
-rules = "cn-2026"
+rules = "demo"
 simulated = true
 
 [journal]

@@ -15,7 +15,7 @@ from typing import Any
 from device import wire
 from edge.companions import Companion, joined, learners
 from edge.console.tables import check_names
-from edge.core.plan import Plan, PointPlan, ZonePlan
+from edge.core.plan import Plan, PointPlan
 from edge.core.rules.contact import ContactRule
 from edge.core.values import Class, Operation
 from edge.core_rules import deadband_of, limits_of
@@ -164,7 +164,7 @@ class _Reader:
                 SourceSetup(kind, config, tuple(self.wired[name])) for name, (kind, config) in self.configs.items()
             ),
             outputs=outputs,
-            plan=Plan((*self.plans, *own), tuple(_zone_plan(zone) for zone in zones)),
+            plan=self._plan((*self.plans, *own), zones),
             points=(*self.points, *(describe_own(point) for point in own)),
             deadbands=self.deadbands,
             config_hash=config_hash,
@@ -173,6 +173,10 @@ class _Reader:
         )
         self._check_size(made)
         return made
+
+    def _plan(self, points: tuple[PointPlan, ...], zones: Sequence[ZoneTable]) -> Plan:
+        plan = Plan(points, tuple(zone.plan() for zone in zones))
+        return plan if self.book is None else self.book.panel.applied(plan)
 
     def _check_size(self, made: Setup) -> None:
         try:
@@ -391,7 +395,3 @@ def _named(table: Mapping[str, Any], name: str, key: str) -> list[str] | None:
     if not isinstance(entries, list):
         return None
     return [str(entry[key]) for entry in entries if isinstance(entry, Mapping) and key in entry]
-
-
-def _zone_plan(zone: ZoneTable) -> ZonePlan:
-    return ZonePlan(zone.code, zone.confirm_after, zone.reset_pulse)

@@ -5,15 +5,55 @@ looser: a home may tighten what its profile says, and has to give a reason where
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import pairwise
 
+from edge.core.plan import Plan
 from edge.core.values import PRIORITY, Class
 from edge.schema import Ms
 
 Mistake = tuple[str, str, str]
 """Figure, what was expected, what was found."""
+
+
+@dataclass(frozen=True, slots=True)
+class PanelFigures:
+    """What holds for the whole panel; see `edge.core.plan.Plan`. `flap_count` 0: nothing flaps, for plays and tests
+    that move contacts as often as they like."""
+
+    source: str
+    reset_within: Ms = Ms(15_000)
+    fault_reminder: Ms = Ms(86_400_000)
+    service_reminder: Ms = Ms(8 * 3_600_000)
+    disable_max: Ms = Ms(7 * 86_400_000)
+    test_max: Ms = Ms(8 * 3_600_000)
+    prove_within: Ms = Ms(365 * 86_400_000)
+    flap_count: int = 5
+    flap_within: Ms = Ms(600_000)
+    flap_rest: Ms = Ms(600_000)
+
+    def mistakes(self) -> Iterable[tuple[str, str, str]]:
+        """What PANEL.md bounds: a reset that fails sounds again within 20 s, a fault is told again after a day."""
+        for name, most_ms in (("reset_within", 18_000), ("fault_reminder", 86_400_000)):
+            found = getattr(self, name)
+            if not 0 < found <= most_ms:
+                yield name, f"up to {most_ms // 1000}s", f"{found}ms"
+
+    def applied(self, plan: Plan) -> Plan:
+        """The plan with these figures."""
+        return replace(
+            plan,
+            reset_within_ms=self.reset_within,
+            fault_reminder_ms=self.fault_reminder,
+            service_reminder_ms=self.service_reminder,
+            disable_max_ms=self.disable_max,
+            test_max_ms=self.test_max,
+            prove_within_ms=self.prove_within,
+            flap_count=self.flap_count,
+            flap_within_ms=self.flap_within,
+            flap_rest_ms=self.flap_rest,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from edge.figures import (
     LeakageFigures,
     LoopFigures,
     MeasureFigures,
+    PanelFigures,
     PressureFigures,
     ThresholdFigures,
 )
@@ -75,6 +76,8 @@ class KindRules:
             yield "fault_after", f"at most {most_ms // 1000}s", f"{self.fault_after // 1000}s"
 
 
+PANEL = "panel"
+"""The table that is no kind of point."""
 RULE_NAMES = ("contact", "threshold", "loop", "heat", "pressure", "measure")
 STUCK_LEAST_MS = 600_000
 """A room, a cable or a bottle may well stay at one digit for minutes."""
@@ -95,6 +98,7 @@ class Rulebook:
     edition: str
     effective: str
     tables: Mapping[str, Mapping[str, Any]]
+    panel: PanelFigures
 
     def of_kind(self, kind: str, own: Mapping[str, Any], where: str, mistakes: Mistakes) -> KindRules | None:
         """The rules of a kind of point with a point's own figures merged in."""
@@ -121,12 +125,12 @@ def load_rulebook(name: str) -> Rulebook:
     """The profile `name`, checked whole. Raises ConfigError."""
     mistakes = Mistakes(f"rules/{name}.toml")
     head, tables = _read(name, mistakes)
-    book = Rulebook(head.id, head.edition, head.effective, tables)
+    panel = read_table(PanelFigures, tables.pop(PANEL, {"source": "own"}), PANEL, mistakes)
     for kind in tables:
-        book.of_kind(kind, {}, kind, mistakes)
-    if mistakes.lines:
+        read_table(KindRules, tables[kind], f"{kind}.rule", mistakes)
+    if mistakes.lines or panel is None:
         raise ConfigError(mistakes.lines)
-    return book
+    return Rulebook(head.id, head.edition, head.effective, tables, panel)
 
 
 def _read(name: str, mistakes: Mistakes) -> tuple[_Head, dict[str, Any]]:

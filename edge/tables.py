@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from edge.console.tables import ConsoleTable, PersonTable, RoomTable, StaffTable, instruction_mistakes
+from edge.core.plan import ZonePlan
 from edge.journal import JournalConfig
 from edge.schema import Ms
 from edge.uplink import UplinkConfig
@@ -76,6 +77,10 @@ class ZoneTable:
         if self.reset_pulse > RESET_PULSE_MAX_MS:
             yield "reset_pulse", _up_to(RESET_PULSE_MAX_MS), f"{self.reset_pulse}ms"
         yield from instruction_mistakes(self.instructions)
+
+    def plan(self) -> ZonePlan:
+        """As the core knows it."""
+        return ZonePlan(self.code, self.confirm_after, self.reset_pulse)
 
 
 @dataclass(frozen=True, slots=True)
