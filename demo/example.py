@@ -78,6 +78,8 @@ def edit(text: str, data: str, broker_port: int, ready: Mapping[str, Any]) -> st
     tables = split(text)
     _only(tables, "gateway").change({"data": data, "locks": data, "rules": "demo", "simulated": True})
     _only(tables, "uplink").change({"host": "127.0.0.1", "port": broker_port})
+    if "modem" in ready:
+        _only(tables, "sms").change({"device": str(ready["modem"]), "aggregate": "5s"})
     sources = [table for table in tables if table.name == "source"]
     for source in sources:
         _simulate(source, ready)

@@ -133,9 +133,10 @@ def _registers(building: Building, bus: str, address: int, block: Any) -> list[i
 
 
 def light_table(table: Mapping[str, Any], code: str, name: str, data: str, broker_port: int) -> dict[str, Any]:
-    """The full home's configuration as that of another home, with its data folder and its way to the broker."""
+    """The full home's configuration as that of another home, with its data folder and its way to the broker. It has no
+    modem: one is simulated, and belongs to the full home."""
     return {
-        **table,
+        **{name: part for name, part in table.items() if name not in ("sms", "contact")},
         "home": {**table["home"], "code": code, "name": name},
         "gateway": {**table["gateway"], "data": data},
         "uplink": {**table["uplink"], "host": "127.0.0.1", "port": broker_port},

@@ -54,6 +54,7 @@ class Agent:
         self._sources: dict[str, Source] = {}
         self._desk: Desk | None = None
         self._watchdog = Watchdog()
+        self._modem_lock: locks.Lock | None = None
 
     async def run(self) -> None:
         """Watch over the home until SIGTERM or SIGINT. Raises `locks.InUse` where another agent holds something."""
@@ -95,7 +96,9 @@ class Agent:
             kinds[item.config.name] = item.kind
         self._desk = Desk(self.setup.outputs, self._sources, kinds)
         self._gateway = Gateway(self.setup, self.clock, self)
-        self._station = Station(self._folder, self._gateway.act, self.status)
+        if self.setup.telling is not None:
+            self._modem_lock = locks.hold(self._locks, self.setup.telling.sms.device)
+        self._station = Station(self._folder, self._gateway.act, self.status, self._send_test)
 
     async def _start(self, tasks: list[asyncio.Task[None]]) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -141,6 +144,11 @@ class Agent:
         outputs = self._desk.outputs() if self._desk is not None else []
         return compose_status(self._gateway, self._sources, outputs)
 
+    def _send_test(self, name: str) -> tuple[int | None, list[str]]:
+        """A test message to a contact: its ticket, or None with the names that there are."""
+        sms = self._gateway.sms
+        return (None, []) if sms is None else (sms.send_test(name), sms.names)
+
     async def _close(self, tasks: list[asyncio.Task[None]]) -> None:
         for task in tasks:
             task.cancel()
@@ -155,6 +163,8 @@ class Agent:
                 source.close()
         with suppress(AttributeError):
             await asyncio.to_thread(self._gateway.close)
+        if self._modem_lock is not None:
+            self._modem_lock.release()
 
 
 def _safely(what: str, do: Callable[[], None]) -> bool:

@@ -22,6 +22,7 @@ from edge.own_points import is_reserved
 from edge.probe.command import add_probe
 from edge.rule_text import rule_text
 from edge.schema import ConfigError
+from edge.sms import command as sms_command
 from edge.sources.backends import NotAllowed
 from edge.uplink.enrolment import BundleError
 
@@ -69,6 +70,8 @@ def _parser() -> argparse.ArgumentParser:
     add_enrol(commands)
     operating.add_commands(lambda name, text: _command(commands, name, text, _operate))
     add_probe(commands, DEFAULT_CONFIG)
+    sms = commands.add_parser("sms", help=sms_command.TEXT, description=sms_command.TEXT.capitalize() + ".")
+    sms_command.add_options(lambda of, name, text: _command(of, name, text, _sms), sms)
     console = commands.add_parser("console", help="serve the home's own page", description=_CONSOLE)
     console_command.add_options(console)
     console.set_defaults(do=_console)
@@ -138,6 +141,10 @@ def _operate(options: argparse.Namespace) -> int:
     return operating.operate(_folder(options), options)
 
 
+def _sms(options: argparse.Namespace) -> int:
+    return sms_command.send_test(_folder(options), options.to)
+
+
 def _status(options: argparse.Namespace) -> int:
     status = station.ask(_folder(options), {"do": "status"})
     if options.json:
@@ -161,6 +168,7 @@ def _status_lines(status: dict[str, Any]) -> list[str]:
     if not status["active"]:
         lines.append("  nothing stands")
     lines += operating.service_lines(status, places)
+    lines += sms_command.status_lines(status)
     for point in status["points"]:
         lines.append(_point_line(point))
         lines += [f"{'':18}{more}" for more in [rule_text(point)] if more]

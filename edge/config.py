@@ -5,7 +5,6 @@ meet, and turns each point's figures into the core's plan. Nothing is started on
 """
 
 import hashlib
-import tomllib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,7 +23,9 @@ from edge.loosening import Figures, Loosened, loosened
 from edge.outputs import OUTPUTS, OutputConfig
 from edge.own_points import OUTPUT_PREFIX, describe_own, is_reserved, output_point, own_points
 from edge.rulebook import Rulebook, core_rule, for_device, load_rulebook, merged, profile_ids
-from edge.schema import ConfigError, Mistakes, Words, read_parts, read_table
+from edge.schema import ConfigError, Mistakes, Words, read_parts, read_table, read_toml
+from edge.sms.config import Telling, check_contacts, check_port, telling
+from edge.sms.own import sms_points
 from edge.sources import SOURCES, Described, Wired, gpio, i2c
 from edge.sources.backends import refusal
 from edge.tables import REQUIRED, ButtonTable, File, GatewayTable, HomeTable, PointTable, ZoneTable
@@ -66,6 +67,7 @@ class Setup:
     config_hash: str
     loosened: tuple[Loosened, ...] = ()
     learned: Mapping[str, int] = field(default_factory=dict)
+    telling: Telling | None = None
 
     def describe(self) -> wire.Points:
         """The `points` message."""
@@ -79,18 +81,7 @@ def load(path: Path) -> Setup:
         raw = path.read_bytes()
     except OSError as error:  # a failed read, unlike a failed open, does not say of what
         raise OSError(error.errno, error.strerror, str(path)) from None
-    return parse(_toml(raw, path.name), path.name, hashlib.sha256(raw).hexdigest()[:16])
-
-
-def _toml(raw: bytes, file: str) -> dict[str, Any]:
-    try:
-        return tomllib.loads(raw.decode("utf-8"))
-    except UnicodeDecodeError as error:
-        line = raw[: error.start].count(b"\n") + 1
-        said = f"line {line}: expected text in UTF-8, got the byte {raw[error.start]:#x}"
-    except (ValueError, RecursionError) as error:  # a number of thousands of digits is a bare ValueError
-        said = str(error)
-    raise ConfigError([f"{file}: {said}"])
+    return parse(read_toml(raw, path.name), path.name, hashlib.sha256(raw).hexdigest()[:16])
 
 
 def parse(table: Mapping[str, Any], file: str, config_hash: str = "") -> Setup:
@@ -99,6 +90,7 @@ def parse(table: Mapping[str, Any], file: str, config_hash: str = "") -> Setup:
     read = File(**read_parts(File, table, "", mistakes))
     for name in [name for name in REQUIRED if name not in table]:
         mistakes.add(name, f"[{name}]" if name in ("home", "gateway") else f"at least one [[{name}]]", Words("none"))
+    check_contacts("sms" in table, read.contact, mistakes)
     return _Reader(read, table, mistakes).setup(config_hash)
 
 
@@ -136,6 +128,7 @@ class _Reader:
         outputs = self._read_outputs()
         self._check_supplies(outputs)
         check_names(self.file.room, self.file.person, self.zones, self.mistakes)
+        check_port(self.file.sms, [config.where for _, config in self.configs.values()], self.mistakes)
         home, gateway, uplink, journal = self.file.home, self.file.gateway, self.file.uplink, self.file.journal
         if self.mistakes.lines or home is None or gateway is None or uplink is None or journal is None:
             raise ConfigError(self.mistakes.lines)
@@ -152,6 +145,7 @@ class _Reader:
     ) -> Setup:
         watched = [output_point(output) for output in outputs if output.has_feedback]
         watched += [point for kind, config in self.configs.values() for point in SOURCES[kind].own(config)]
+        watched += sms_points(self.file.contact if self.file.sms else ())
         own = [*own_points(uplink.cert is not None, gateway.watch_voltage), *watched]
         zones = tuple(zone for zone in self.file.zone if zone is not None)
         made = Setup(
@@ -170,6 +164,7 @@ class _Reader:
             config_hash=config_hash,
             loosened=tuple(self.loosened),
             learned=learners(self.companions),
+            telling=telling(self.file.sms, self.file.contact),
         )
         self._check_size(made)
         return made

@@ -23,6 +23,7 @@ from edge.journal.volume import Stamp
 from edge.own_points import CERTIFICATE_POINT, DISK_POINT, JOURNAL_POINT, LINK_POINT
 from edge.report import Identity, PanelReport, compose_state
 from edge.rule_file import RuleFile
+from edge.sms import open_sms
 from edge.uplink import Home, Uplink
 
 log = logging.getLogger("shouwang.gateway")
@@ -64,6 +65,7 @@ class Gateway:
         self.journal = Journal(Path(setup.gateway.data), clock, setup.journal, setup.deadbands)
         home = Home(setup.home.code, setup.gateway.code, self._state, setup.describe, self._asked)
         self.uplink = Uplink(setup.uplink, home, self.journal, clock)
+        self.sms = open_sms(setup, clock, self.journal.record, self.act)
 
     def start(self) -> None:
         """Bring back what stood before, sound it, and begin to listen to the network."""
@@ -86,6 +88,8 @@ class Gateway:
             forgot_ms=self._ago_ms(kept),
         )
         self.uplink.start()
+        if self.sms is not None:
+            self.sms.start()
 
     def take(self, readings: Sequence[Reading]) -> None:
         """Decide on readings, in their order of arrival."""
@@ -100,9 +104,11 @@ class Gateway:
         own = [
             self._link_now(),
             self._certificate_now(),
-            Reading(DISK_POINT, int(self.journal.is_disk_faulty)),
+            Reading(DISK_POINT, int(self.journal.is_disk_faulty or self._is_ladder_lost())),
             Reading(JOURNAL_POINT, int(self.journal.recovered_from is not None)),
         ]
+        if self.sms is not None:
+            own += self.sms.readings()
         if self._voltage is not None:
             own.append(self._voltage.reading())
         self.engine.take(own)
@@ -144,8 +150,10 @@ class Gateway:
         self.engine.stop()
 
     def close(self) -> None:
-        """Let journal and uplink finish, and keep what rules remember of days."""
+        """Let ladder, journal and uplink finish, and keep what rules remember of days."""
         self._rule_file.save(*self._days())
+        if self.sms is not None:
+            self.sms.close()
         self.journal.close()
         self.uplink.close()
 
@@ -153,7 +161,12 @@ class Gateway:
         self, transitions: Sequence[Transition], sounded_ms: int | None = None, snapshot: bytes | None = None
     ) -> None:
         """What the engine has to remember, with the units that its values are in."""
-        self.journal.record(transitions, sounded_ms, lambda subject: self._units.get(subject, ""), snapshot)
+        try:
+            self.journal.record(transitions, sounded_ms, lambda subject: self._units.get(subject, ""), snapshot)
+        finally:
+            # From memory, and whatever becomes of the journal: people are told though the disk is dead.
+            if self.sms is not None:
+                self.sms.take(transitions)
         if self._loop is not None and any(self._is_battery_ending(item) for item in transitions):
             self._loop.call_soon(self._say_last_words)
 
@@ -171,6 +184,10 @@ class Gateway:
     def observe(self, readings: Sequence[Reading], mono_ms: int) -> None:
         """What the engine was told."""
         self.journal.observe(readings, mono_ms)
+
+    def _is_ladder_lost(self) -> bool:
+        """Whether what people are to be told cannot be saved: the same disk, and so the same fault."""
+        return self.sms is not None and self.sms.is_disk_faulty
 
     def _off_ms(self, snapshot: Snapshot | None) -> int:
         """How long the gateway was off, as far as that can be believed: else no time at all, which delays nothing."""

@@ -10,6 +10,7 @@ cannot say.
 
 import json
 import re
+import tomllib
 import types
 from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass
@@ -50,6 +51,18 @@ class ConfigError(Exception):
     def __init__(self, lines: list[str]) -> None:
         super().__init__("\n".join(lines))
         self.lines = lines
+
+
+def read_toml(raw: bytes, file: str) -> dict[str, Any]:
+    """The tables in the bytes of `file`. Raises ConfigError with where it is no TOML."""
+    try:
+        return tomllib.loads(raw.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        line = raw[: error.start].count(b"\n") + 1
+        said = f"line {line}: expected text in UTF-8, got the byte {raw[error.start]:#x}"
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits is a bare ValueError
+        said = str(error)
+    raise ConfigError([f"{file}: {said}"])
 
 
 class Words(str):

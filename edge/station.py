@@ -6,6 +6,7 @@
     {"do": "enable", "subject": CODE, "who": "李护士"}
     {"do": "walk_test", "subject": ZONE, "for_ms": 3600000, "who": "李护士"}
     {"do": "end_walk_test", "who": "李护士"}
+    {"do": "sms_test", "to": NAME of a contact}     the answer has a "ticket" that stands in status["sms"]["tests"]
     {"do": "answer", "subject": ID of the question, "who": "李护士", "why": "在岗"}
 
 The answer is one line: {"ok": true, ...} or {"ok": false, "error": "...", "reason": CODE}; the codes are those of
@@ -58,6 +59,9 @@ ERRORS = {
 }
 """What is said to whoever asked by the command line; the console has its own words for each reason."""
 
+SendTest = Callable[[str], tuple[int | None, list[str]]]
+"""Sends a test message to a contact: its ticket, or None with the names that there are."""
+
 log = logging.getLogger("shouwang.station")
 
 
@@ -73,11 +77,16 @@ class Station:
     """Serves the socket in `folder`. `act` carries out, `status` tells."""
 
     def __init__(
-        self, folder: Path, act: Callable[[Act], Refusal | None], status: Callable[[], dict[str, Any]]
+        self,
+        folder: Path,
+        act: Callable[[Act], Refusal | None],
+        status: Callable[[], dict[str, Any]],
+        send_test: SendTest = lambda name: (None, []),
     ) -> None:
         self._path = folder / SOCKET_NAME
         self._act = act
         self._status = status
+        self._send_test = send_test
         self._server: asyncio.Server | None = None
         self._callers: list[asyncio.StreamWriter] = []
 
@@ -132,6 +141,8 @@ class Station:
             return _refusal("it failed inside the agent; its log says why")
 
     def _operate(self, asked: dict[str, Any], user: str) -> dict[str, Any]:
+        if asked["do"] == "sms_test":
+            return self._sms_test(asked.get("to"), user)
         if asked["do"] not in list(OPERATIONS):
             return _refusal(f"unknown operation {asked['do']}")
         act = _act_of(asked, user)
@@ -142,6 +153,15 @@ class Station:
         else:
             refused = self._act(act)
         return {"ok": True} if refused is None else _refusal(ERRORS[refused], refused)
+
+
+    def _sms_test(self, name: object, user: str) -> dict[str, Any]:
+        ticket, names = self._send_test(name) if isinstance(name, str) else (None, [])
+        if ticket is None:
+            known = ", ".join(names) or "none; [sms] is not configured"
+            return _refusal(f"to: no contact of that name; contacts: {known}")
+        log.info("%s asked for a test message", user)
+        return {"ok": True, "ticket": ticket}
 
 
 def _act_of(asked: dict[str, Any], user: str) -> Act | str:

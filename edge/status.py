@@ -44,6 +44,7 @@ def compose_status(gateway: Gateway, sources: Mapping[str, Source], outputs: Seq
             "heard_ms": gateway.uplink.collector_heard_ms,
             **asdict(gateway.uplink.counters),
         },
+        "sms": None if gateway.sms is None else gateway.sms.status(),
         "sources": {name: dict(source.counters()) for name, source in sources.items()},
     }
 

@@ -8,6 +8,7 @@ from edge.console.tables import ConsoleTable, PersonTable, RoomTable, StaffTable
 from edge.core.plan import ZonePlan
 from edge.journal import JournalConfig
 from edge.schema import Ms
+from edge.sms.config import ContactTable, SmsConfig
 from edge.uplink import UplinkConfig
 
 Mistake = tuple[str, str, object]
@@ -136,6 +137,8 @@ class File:
     person: tuple[PersonTable | None, ...] = ()
     room: tuple[RoomTable | None, ...] = ()
     staff: StaffTable | None = None
+    sms: SmsConfig | None = None
+    contact: tuple[ContactTable | None, ...] = ()
 
 
 REQUIRED = ("home", "gateway", "zone", "source", "point")

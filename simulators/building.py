@@ -227,6 +227,8 @@ def _places(plan: Plan) -> tuple[dict[str, str], dict[str, str]]:
         is_tcp = plan.sources[unit.source].transport == "tcp"
         places[f"{unit.source}/{unit.unit}"] = "tcp" if is_tcp else "rtu unit"
         aliases[f"modbus/{unit.unit}"] = f"{unit.source}/{unit.unit}"
+    if plan.modem is not None:
+        places |= {"modem": "modem", "modem/sim": "modem sim", "modem/network": "modem network"}
     chips = [*(each.address for each in plan.analogs), *(each.address for each in plan.sensors)]
     if chips:
         places["i2c"] = "i2c"

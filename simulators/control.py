@@ -4,9 +4,11 @@
     {"ramp": {"kitchen.leakage_ma": {"to": 350, "over_s": 20}}}
     {"press": 19, "ms": 300}                     a button, or a call point (which latches)
     {"key": 11}                                  reset a call point
+    {"sms": {"from": "+8613800000001", "text": "4711"}}        a phone sends a message to the gateway's modem
+    {"modem": "restart" | "hang_up"}
     {"fault": {"where": "modbus/2", "kind": "silent"}}         parameters of the kind beside it, e.g. "delay_ms": 900
     {"heal": "modbus/2"}, {"heal": "all"}
-    {"get": "outputs" | "values" | "contacts" | "faults" | "scenario"}
+    {"get": "outputs" | "values" | "contacts" | "faults" | "scenario" | "sms"}
     {"get": "log", "since_ns": 0}                edges, outputs, writes and steps with time.monotonic_ns()
     {"play": "district"}, {"stop": "play"}
 Replies: {"ok": true, ...} or {"error": "what was expected and what came"}.
@@ -29,6 +31,7 @@ from simulators.building import Building, WorldError
 from simulators.chip import GpioChip
 from simulators.devices import RelayBoard, Write
 from simulators.faults import FaultError
+from simulators.modem_pty import ModemFace
 from simulators.scenario import Command, Step
 from simulators.sockets import UnixServer
 
@@ -99,6 +102,7 @@ class Controller:
         self._catch_up = catch_up
         self._notes: deque[dict[str, Any]] = deque(maxlen=KEPT_NOTES)
         self._playing: asyncio.Task[None] | None = None
+        self.modem: ModemFace | None = None
         self._played = ""
         building.watch(self._contact_changed)
 
@@ -112,6 +116,8 @@ class Controller:
                 self._play(command["play"])
             elif "stop" in command:
                 self.stop()
+            elif "sms" in command or "modem" in command:
+                self._modem(command)
             else:
                 apply(self._building, command)
         except (WorldError, FaultError, scenarios.ScenarioError, OSError) as error:
@@ -128,6 +134,26 @@ class Controller:
         """A Modbus unit was written to."""
         facts = {key: value for key, value in write._asdict().items() if key != "monotonic_ns"}
         self._note("write", write.monotonic_ns, source=source, **facts)
+
+    def told(self, kind: str, facts: Mapping[str, Any]) -> None:
+        """The modem has sent a message, or calls somebody."""
+        self._note(kind, time.monotonic_ns(), **facts)
+
+    def _modem(self, command: Command) -> None:
+        if self.modem is None:
+            raise WorldError("this building has no modem")
+        with self.modem.held() as modem:
+            if "sms" in command:
+                try:
+                    modem.take_reply(str(command["sms"]["from"]), str(command["sms"]["text"]))
+                except (TypeError, KeyError, ValueError) as error:
+                    raise WorldError(f"sms: malformed: {json.dumps(command, ensure_ascii=False)}") from error
+            elif command["modem"] == "restart":
+                modem.restart()
+            elif command["modem"] == "hang_up":
+                modem.hang_up()
+            else:
+                raise WorldError(f"modem: expected restart or hang_up, got {command['modem']!r}")
 
     # --- scenarios ---
 
@@ -165,6 +191,9 @@ class Controller:
         if what == "scenario":
             is_playing = self._playing is not None and not self._playing.done()
             return {"scenario": self._played, "is_playing": is_playing}
+        if what == "sms" and self.modem is not None:
+            with self.modem.held() as modem:
+                return {"sms": [item._asdict() for item in modem.sent], "calls": list(modem.calls)}
         if what == "log":
             return {"log": list(self._log(int(command.get("since_ns", 0))))}
         raise WorldError(f"get: expected outputs, values, contacts, faults, scenario or log, got {what!r}")

@@ -5,6 +5,7 @@ A fault is injected at a place and stays until it is healed:
     i2c/0x48                   one I2C address                   i2c               the whole bus
     gpio/4                     one input pin                     kitchen.leakage_ma  the sensor of one quantity
     node                       a wireless node, on its own board
+    modem                      the modem and its USB plug        modem/sim, modem/network
 A face asks the board which fault holds at its place and lets that fault spoil the value, the reply or the timing.
 """
 
@@ -15,38 +16,16 @@ import math
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
+
+from simulators.fault import Fault as Fault
+from simulators.modem_faults import MODEM_KINDS, MODEM_MENU
 
 BUSY = 0x06
 
 
 class FaultError(ValueError):
     """The place, the kind or a parameter of a fault does not exist; the text lists what does."""
-
-
-@dataclass(slots=True)
-class Fault:
-    """No fault at all: every hook hands its argument on. A kind overrides the one that it spoils."""
-
-    kind: ClassVar[str]
-    hangs_up: ClassVar[bool] = False
-    delay_ms: int = 0
-
-    def pdu(self, pdu: bytes) -> bytes:
-        """The Modbus reply as the unit composes it: function code and data, before framing."""
-        return pdu
-
-    def unit(self, unit: int) -> int:
-        """The unit id that the reply carries."""
-        return unit
-
-    def frame(self, frame: bytes) -> bytes:
-        """The bytes as they reach the wire; empty means that nothing is sent."""
-        return frame
-
-    def measured(self, value: float, age_ms: int) -> float:
-        """What the sensor reports for `value`, `age_ms` after the fault began."""
-        return value
 
 
 class Silent(Fault):
@@ -230,13 +209,12 @@ class LowBattery(Fault):
     kind = "low_battery"
 
 
-KINDS: Mapping[str, type[Fault]] = {
-    kind.kind: kind
-    for kind in (
-        Silent, Late, Busy, ExceptionCode, BadCrc, HalfFrame, ForeignUnit, DroppedLink, ShortReply, Garbage,
-        Nack, StuckBus, Chatter, Stuck, Drift, OpenSensor, Duplicate, Reordered, Replayed, WrongId, LowBattery,
-    )
-}  # fmt: skip
+_KINDS: tuple[type[Fault], ...] = (
+    Silent, Late, Busy, ExceptionCode, BadCrc, HalfFrame, ForeignUnit, DroppedLink, ShortReply, Garbage,
+    Nack, StuckBus, Chatter, Stuck, Drift, OpenSensor, Duplicate, Reordered, Replayed, WrongId, LowBattery,
+    *MODEM_KINDS,
+)  # fmt: skip
+KINDS: Mapping[str, type[Fault]] = {kind.kind: kind for kind in _KINDS}
 
 _MODBUS = ("silent", "late", "busy", "exception", "half_frame", "foreign_unit", "short_reply", "garbage")
 # Which kinds make sense at which sort of place. TCP has no CRC of its own; one unit of a serial bus cannot unplug the
@@ -249,6 +227,7 @@ MENU: Mapping[str, tuple[str, ...]] = {
     "gpio": ("chatter", "stuck"),
     "quantity": ("stuck", "drift", "open"),
     "node": ("silent", "late", "duplicate", "reordered", "replayed", "wrong_id", "low_battery"),
+    **MODEM_MENU,
 }
 
 

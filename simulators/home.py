@@ -1,7 +1,7 @@
-"""A home with all its faces in one process: the building, Modbus TCP and RTU, I2C, GPIO and the control socket.
+"""A home with all its faces in one process: the building, Modbus TCP and RTU, I2C, GPIO, a modem, the control socket.
 
-In the folder that it is given it makes `rtu` (a link to the pty), `gpio.sock`, `i2c.sock`, `control.sock` and, last of
-all, `ready.json`; it removes them when it stops.
+In the folder that it is given it makes `rtu` and `modem` (links to ptys), `gpio.sock`, `i2c.sock`, `control.sock` and,
+last of all, `ready.json`; it removes them when it stops.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ from simulators.gpio import GpioFace
 from simulators.i2c import Chip, I2cFace, I2cWorld
 from simulators.modbus import Bus, TcpFace
 from simulators.modbus_rtu import RtuFace, link
+from simulators.modem import Modem
+from simulators.modem_pty import ModemFace
 from simulators.sht3x import Sht3x
 
 # Ramps and detectors need no finer step; 10 Hz costs next to nothing.
@@ -58,6 +60,8 @@ class HomeSimulator:
         await self._start_sockets()
         for name in self.building.plan.sources:
             self.modbus[name] = await self._start_modbus(name)
+        if self.building.plan.modem is not None:
+            self._start_modem()
         self._ticking = asyncio.get_running_loop().create_task(self._tick())
         return self._announce()
 
@@ -70,6 +74,8 @@ class HomeSimulator:
                 modbus.stop()
             else:
                 await modbus.stop()
+        if self.controller.modem is not None:
+            self.controller.modem.stop()
         for socket in self._sockets.values():
             await socket.stop()
         if self._lock is not None:
@@ -115,6 +121,12 @@ class HomeSimulator:
         rtu.start()
         return rtu
 
+    def _start_modem(self) -> None:
+        faults = self.building.faults
+        modem = Modem(faults, _in_loop(self.controller.told))
+        self.controller.modem = ModemFace(modem, faults, link(self.folder / "modem"))
+        self.controller.modem.start()
+
     def _announce(self) -> dict[str, Any]:
         ready: dict[str, Any] = {"simulated": True, "pid": os.getpid(), "building": self.building.plan.head.name}
         for name, face in self.modbus.items():
@@ -125,6 +137,8 @@ class HomeSimulator:
                 path = str(self.folder / ("rtu" if "rtu" not in ready else f"rtu-{name}"))
                 ready.setdefault("rtu", path)
                 ready[name] = {"path": path}
+        if self.controller.modem is not None:
+            ready["modem"] = str(self.folder / "modem")
         ready |= {name: str(self.folder / f"{name}.sock") for name in self._sockets}
         draft = self.folder / "ready.json.new"
         draft.write_text(json.dumps(ready, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
@@ -147,7 +161,7 @@ class HomeSimulator:
 
     def _clear_folder(self) -> None:
         """Remove what this simulator, or one that was killed here, left behind."""
-        for name in ("ready.json", "gpio.sock", "i2c.sock", "control.sock", "rtu"):
+        for name in ("ready.json", "gpio.sock", "i2c.sock", "control.sock", "rtu", "modem"):
             (self.folder / name).unlink(missing_ok=True)
 
 

@@ -7,6 +7,7 @@
     [[input]]             pin, kind (smoke, gas, call-point, mains, button), quantity
     [[output]]            pin, name
     [[unit]]              source, unit, model and the quantities that the model measures
+    [modem]               number: the SIM card in the gateway's modem
     [[analog]]            address, ain, kind (pressure, loop) and the quantities that it measures
     [[sensor]]            address, model (sht3x) and the quantities that it measures
 """
@@ -114,6 +115,13 @@ class Sensor:
 
 
 @dataclass(frozen=True, slots=True)
+class Card:
+    """The SIM card in the gateway's modem."""
+
+    number: str
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """A whole wiring plan. `quantities` maps "place.quantity" to its value at the start, `names` place to its words."""
 
@@ -127,6 +135,7 @@ class Plan:
     units: tuple[Unit, ...]
     analogs: tuple[Analog, ...]
     sensors: tuple[Sensor, ...] = ()
+    modem: Card | None = None
 
 
 def load(building: str | Path) -> Plan:
@@ -167,8 +176,9 @@ def parse(document: Mapping[str, Any], file: str) -> Plan:
         units=reader.tables(Unit, document, "unit"),
         analogs=reader.tables(Analog, document, "analog"),
         sensors=reader.tables(Sensor, document, "sensor"),
+        modem=reader.table(Card, document["modem"], "modem") if "modem" in document else None,
     )
-    known = {"building", "noise", "places", "sources", "input", "output", "unit", "analog", "sensor"}
+    known = {"building", "noise", "places", "sources", "input", "output", "unit", "analog", "sensor", "modem"}
     reader.unknown(document, known, "")
     reader.mistakes.extend(f"{file}: {mistake}" for mistake in _mistakes(plan))
     if reader.mistakes:

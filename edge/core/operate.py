@@ -47,9 +47,11 @@ def press(panel: Panel, point: Point) -> None:
         operate(panel, Act(operation, point.plan.place))
 
 
-def _acknowledge(panel: Panel, _: Act) -> None:
+def _acknowledge(panel: Panel, act: Act) -> None:
+    """All that stands has been seen, or what stands of the subject."""
     for condition in panel.conditions.values():
-        condition.is_acknowledged = True
+        if not act.subject or condition.subject == act.subject:
+            condition.is_acknowledged = True
 
 
 def _silence(panel: Panel, _: Act) -> None:

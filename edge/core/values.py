@@ -75,6 +75,12 @@ class Kind(StrEnum):
     STOP = "stop"
     GAP = "gap"
     LOOSEN = "loosen"
+    SMS_ACCEPTED = "sms_accepted"
+    SMS_DELIVERED = "sms_delivered"
+    SMS_FAILED = "sms_failed"
+    SMS_REPLY = "sms_reply"
+    SMS_CHECK = "sms_check"
+    CALL = "call"
 
 
 class Operation(StrEnum):

@@ -131,6 +131,15 @@ def test_what_each_kind_leaves_alone() -> None:
         "low_battery": set(),
         "drift": {"measured"},
         "open": {"measured"},
+        # And these by the modem.
+        "no_sim": set(),
+        "sim_pin": set(),
+        "no_signal": set(),
+        "echo": set(),
+        "bare_prompt": set(),
+        "chatty": set(),
+        "cms_error": set(),
+        "lost_report": set(),
     }
 
 
