@@ -156,6 +156,9 @@ class Director:
         if entries:
             self._log_ns = int(entries[-1]["monotonic_ns"])
         self._buzzer.take(entries)
+        for entry in entries:
+            if entry["kind"] == "sms":
+                self._narrator.sms((int(entry["monotonic_ns"]) - self._began_ns) // 1_000_000, entry)
         for awaited in self._awaited:
             awaited.take_log(entries, self._buzzer, time.monotonic_ns())
 

@@ -4,7 +4,7 @@ import os
 import sys
 import tomllib
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import resources
 from typing import Any, TextIO
 
@@ -42,6 +42,12 @@ class Narrator:
             self._print(f"{clock(at_ms)}  !!! {'  '.join(texts)}")
             return
         self._print(f"{clock(at_ms)}  {_INDENT[:2]}{self.line(outcome)}")
+
+    def sms(self, at_ms: int, part: Mapping[str, Any]) -> None:
+        """A message that would have reached a phone, had the modem not been simulated."""
+        number = f" ({part['part']}/{part['parts']})" if part["parts"] > 1 else ""
+        words = f"SIMULATED {self._label('sms')} → {part['to']}{number}: {part['text']}"
+        self._print(f"{clock(at_ms)}  {_INDENT[:2]}{words}")
 
     def line(self, outcome: Outcome) -> str:
         """What was seen and how long it took."""

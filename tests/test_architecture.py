@@ -50,7 +50,8 @@ IMPURE = {
     *("threading", "time", "uuid", "zoneinfo"),
 }
 IMPURE_CALLS = {"open", "print", "input", "exec", "eval", "__import__"}
-PURE = ("edge/core/", "collector/board", "collector/ledger")
+SMS_PURE = tuple(f"edge/sms/{name}" for name in ("gsm7", "incident", "ladder", "outbox", "pdu", "texts"))
+PURE = ("edge/core/", *SMS_PURE, "collector/board", "collector/ledger")
 
 # What MicroPython's ports and micropython-lib have on the boards that we flash.
 MICROPYTHON = {
