@@ -16,18 +16,19 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from edge import learning, locks
+from edge import config, learning, locks
 from edge.clock import Clock, SystemClock
 from edge.config import Setup
 from edge.core.signals import Signals
 from edge.core.values import Class
-from edge.desk import Desk
 from edge.gateway import Gateway
 from edge.own_points import is_reserved
-from edge.sources import SOURCES, Site, Source
+from edge.schema import ConfigError
+from edge.sources import Site, Source
 from edge.station import Station
 from edge.status import compose_status
 from edge.watchdog import Watchdog
+from edge.wiring import Wiring, needs_restart
 
 log = logging.getLogger("shouwang.agent")
 
@@ -45,14 +46,16 @@ session before it looks at it, and busy neighbours (an update of packages, say) 
 class Agent:
     """A home's gateway. `run` returns when it has been told to stop."""
 
-    def __init__(self, setup: Setup, clock: Clock | None = None) -> None:
+    def __init__(self, setup: Setup, clock: Clock | None = None, config_file: Path | None = None) -> None:
         self.setup = setup
         self.clock = clock or SystemClock()
         self._folder = Path(setup.gateway.data)
         self._locks = Path(setup.gateway.locks) if setup.gateway.locks else locks.machine_folder()
         self._stopping = asyncio.Event()
-        self._sources: dict[str, Source] = {}
-        self._desk: Desk | None = None
+        self._config = config_file
+        self._reloading = asyncio.Event()
+        self._learning: asyncio.Task[None] | None = None
+        self._wiring: Wiring | None = None
         self._watchdog = Watchdog()
         self._modem_lock: locks.Lock | None = None
 
@@ -76,10 +79,14 @@ class Agent:
         """Have `run` return."""
         self._stopping.set()
 
+    def reload(self) -> None:
+        """Have the configuration read again (SIGHUP). A bad one is refused, and the old one goes on."""
+        self._reloading.set()
+
     def show(self, wanted: Signals) -> None:
         """What the engine drives: the desk."""
-        if self._desk is not None:
-            self._desk.show(wanted)
+        if self._wiring is not None:
+            self._wiring.desk.show(wanted)
 
     def _open(self) -> None:
         site = Site(
@@ -90,11 +97,7 @@ class Agent:
             lambda: self._gateway.journal.waiting_since_ms(),
             lambda: any(item.condition is Class.FIRE for item in self._gateway.report.active),
         )
-        kinds = {}
-        for item in self.setup.sources:
-            self._sources[item.config.name] = SOURCES[item.kind].open(item.config, item.wired, site)
-            kinds[item.config.name] = item.kind
-        self._desk = Desk(self.setup.outputs, self._sources, kinds)
+        self._wiring = Wiring(self.setup, site, self._watch)
         self._gateway = Gateway(self.setup, self.clock, self)
         if self.setup.telling is not None:
             self._modem_lock = locks.hold(self._locks, self.setup.telling.sms.device)
@@ -103,10 +106,13 @@ class Agent:
     async def _start(self, tasks: list[asyncio.Task[None]]) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, self.stop)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self.reload)
         self._gateway.start()
-        tasks += [asyncio.create_task(self._watch(source)) for source in self._sources.values()]
+        if self._wiring is not None:
+            self._wiring.start()
         tasks.append(asyncio.create_task(self._beat()))
-        tasks.append(asyncio.create_task(learning.keep_learning(self.setup, self._gateway.learn)))
+        self._begin_learning()
+        tasks.append(asyncio.create_task(self._reload_when_asked()))
         try:
             await self._station.start()
         except OSError as error:
@@ -115,6 +121,49 @@ class Agent:
         simulated = ", SIMULATED" if self.setup.gateway.simulated else ""
         wired = [point for point in self.setup.points if not is_reserved(point.code)]
         log.info("watching %d points of %s%s", len(wired), self.setup.home.name, simulated)
+
+    async def _reload_when_asked(self) -> None:
+        while True:
+            await self._reloading.wait()
+            self._reloading.clear()
+            try:
+                await self._reload()
+            except Exception:
+                self._gateway.is_config_refused = True
+                log.exception("the new configuration could not be taken over whole")
+
+    async def _reload(self) -> None:
+        """Take over what the file says now. Nothing is touched before all of it has been found to be well."""
+        setup = await asyncio.to_thread(self._read_again)
+        if setup is None or self._wiring is None:
+            self._gateway.is_config_refused = True
+            return
+        # The panel first: what the new plan does not know is no longer decided, what it keeps is not decided twice.
+        self.setup = setup
+        self._gateway.reload(setup)
+        await self._wiring.rewire(setup)
+        self._gateway.engine.assert_outputs()
+        self._begin_learning()
+        log.info("the new configuration %s is taken over", setup.config_hash)
+
+    def _begin_learning(self) -> None:
+        if self._learning is not None:
+            self._learning.cancel()
+        self._learning = asyncio.create_task(learning.keep_learning(self.setup, self._gateway.learn))
+
+    def _read_again(self) -> Setup | None:
+        if self._config is None:
+            return None
+        try:
+            setup = config.load(self._config)
+        except (ConfigError, OSError) as error:
+            log.error("the new configuration is refused, the old one goes on: %s", error)
+            return None
+        fixed = needs_restart(self.setup, setup)
+        if fixed:
+            log.error("the new configuration is refused, these need a restart: %s", ", ".join(fixed))
+            return None
+        return setup
 
     async def _watch(self, source: Source) -> None:
         """Run a source for ever. What it does about its devices' failures is its own; this is for those of its code."""
@@ -136,13 +185,14 @@ class Agent:
     def _drive(self) -> None:
         self._gateway.engine.tick()
         self._gateway.engine.assert_outputs()
-        if self._desk is not None:
-            self._desk.assert_again()
+        if self._wiring is not None:
+            self._wiring.desk.assert_again()
 
     def status(self) -> dict[str, Any]:
         """What the station tells."""
-        outputs = self._desk.outputs() if self._desk is not None else []
-        return compose_status(self._gateway, self._sources, outputs)
+        wiring = self._wiring
+        outputs, sources = (wiring.desk.outputs(), wiring.sources) if wiring is not None else ([], {})
+        return compose_status(self._gateway, sources, outputs)
 
     def _send_test(self, name: str) -> tuple[int | None, list[str]]:
         """A test message to a contact: its ticket, or None with the names that there are."""
@@ -152,15 +202,16 @@ class Agent:
     async def _close(self, tasks: list[asyncio.Task[None]]) -> None:
         for task in tasks:
             task.cancel()
+        if self._learning is not None:
+            self._learning.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        if self._wiring is not None:
+            await self._wiring.close()
         with suppress(AttributeError):  # where the start failed half-way, the rest is not there to be closed
             await self._station.stop()
             self._gateway.stop()
-        if self._desk is not None:
-            self._desk.close()
-        for source in self._sources.values():
-            with suppress(Exception):
-                source.close()
+        if self._wiring is not None:
+            self._wiring.release()
         with suppress(AttributeError):
             await asyncio.to_thread(self._gateway.close)
         if self._modem_lock is not None:

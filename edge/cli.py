@@ -98,7 +98,7 @@ def _run(options: argparse.Namespace) -> int:
     )
     from edge.agent import Agent  # only here: the other commands answer in a blink without it
 
-    asyncio.run(Agent(setup).run())
+    asyncio.run(Agent(setup, config_file=options.config).run())
     return WELL
 
 

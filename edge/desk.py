@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from edge.core.panel import Step
 from edge.core.signals import Signals
@@ -20,21 +20,39 @@ _ZONED: Mapping[str, Callable[[Signals], frozenset[str]]] = {
 }
 
 
+class Kept(NamedTuple):
+    """Outputs by their configuration."""
+
+    buzzers: Mapping[OutputConfig, Player]
+    others: Mapping[OutputConfig, OutputDriver]
+
+
 class Desk:
-    """All outputs of a home. `kinds` names the kind of each source."""
+    """All outputs of a home. `kinds` names the kind of each source; `kept` are drivers of another desk that go on."""
 
     def __init__(
-        self, outputs: Sequence[OutputConfig], sources: Mapping[str, Source], kinds: Mapping[str, str]
+        self,
+        outputs: Sequence[OutputConfig],
+        sources: Mapping[str, Source],
+        kinds: Mapping[str, str],
+        kept: Kept | None = None,
     ) -> None:
-        self._buzzers: list[Player] = []
+        buzzers, others = kept or Kept({}, {})
+        self._buzzers: list[tuple[OutputConfig, Player]] = []
         self._configs = list(outputs)
         self._failing: set[str] = set()
         self._wanted: Signals | None = None
         self._others: list[tuple[OutputConfig, OutputDriver]] = []
         for output in outputs:
+            if output in buzzers:
+                self._buzzers.append((output, buzzers[output]))
+                continue
+            if output in others:
+                self._others.append((output, others[output]))
+                continue
             driver = OUTPUTS[kinds[output.source]].open(output, sources[output.source], OUTPUT_PREFIX + output.name)
             if output.role == "buzzer":
-                self._buzzers.append(Player(driver))
+                self._buzzers.append((output, Player(driver)))
             else:
                 self._others.append((output, driver))
 
@@ -42,14 +60,14 @@ class Desk:
         """Drive every output as wanted: the sound first, then what is nearest to it."""
         self._wanted = wanted
         pattern = pattern_of(wanted)
-        for buzzer in self._buzzers:
+        for _, buzzer in self._buzzers:
             _safely(buzzer.play, pattern)
         for output, driver in self._others:
             _safely(driver.drive, is_wanted(output, wanted))
 
     def assert_again(self) -> None:
         """Drive the buzzers as they should be at this moment."""
-        for buzzer in self._buzzers:
+        for _, buzzer in self._buzzers:
             _safely(buzzer.assert_again)
 
     def outputs(self) -> list[tuple[str, str, bool, bool]]:
@@ -60,9 +78,21 @@ class Desk:
             for output in self._configs
         ]
 
+    def kept(self, goes_on: Callable[[OutputConfig], bool]) -> Kept:
+        """The drivers that go on under another desk, as they are; the others are switched off and let go."""
+        for output, buzzer in self._buzzers:
+            if not goes_on(output):
+                _safely(buzzer.close)
+        for output, driver in self._others:
+            if not goes_on(output):
+                _safely(driver.drive, False)
+                _safely(driver.close)
+        buzzers = {output: buzzer for output, buzzer in self._buzzers if goes_on(output)}
+        return Kept(buzzers, {output: driver for output, driver in self._others if goes_on(output)})
+
     def close(self) -> None:
         """Release every output: GPIO lines to off, so that the fault relay drops; relays on a bus stay as they are."""
-        for buzzer in self._buzzers:
+        for _, buzzer in self._buzzers:
             _safely(buzzer.close)
         for _, driver in self._others:
             _safely(driver.close)

@@ -16,6 +16,7 @@ from edge.core.panel import Panel
 from edge.core.plan import Plan
 from edge.core.readings import believed, refuses_some
 from edge.core.refusals import refusal
+from edge.core.reload import reload
 from edge.core.rule_memory import recall, remember
 from edge.core.signals import Signals, signals
 from edge.core.snapshot import restore, snapshot
@@ -127,6 +128,22 @@ class Engine:
         if refused is None:
             self._fold(act, now_ms)
         return refused
+
+    def reload(self, plan: Plan, config_hash: str, loosened: Sequence[tuple[str, str]] = ()) -> None:
+        """Go on under another plan. State is kept by point; what stood for a point that is no more ends on record."""
+        now_ms = self._clock.mono_ms()
+        self._fold(TICK, now_ms)
+        remembered = remember(self.panel)
+        unchanged = {code for code, point in self.panel.points.items() if point.plan in plan.points}
+        self.panel, ended = reload(self.panel, plan, now_ms)
+        lost = recall(self.panel, {code: kept for code, kept in remembered.items() if code not in unchanged})
+        self._refusing = frozenset(point.code for point in plan.points if refuses_some(point.rule))
+        self._config_hash = config_hash
+        self._undecided.clear()
+        said = [Transition(Kind.LOOSEN, now_ms, subject=point, why=text) for point, text in loosened]
+        self._publish((Transition(Kind.RELOAD, now_ms, why=f"config={config_hash}"), *said, *ended, *lost))
+        self._timer_ms = 0
+        self.tick()
 
     def tick(self) -> None:
         """Let time pass."""

@@ -9,6 +9,7 @@ import logging
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 from device import wire
@@ -20,7 +21,7 @@ from edge.engine import Engine, Shown
 from edge.journal import Journal
 from edge.journal.database import Snapshot
 from edge.journal.volume import Stamp
-from edge.own_points import CERTIFICATE_POINT, DISK_POINT, JOURNAL_POINT, LINK_POINT
+from edge.own_points import CERTIFICATE_POINT, CONFIG_POINT, DISK_POINT, JOURNAL_POINT, LINK_POINT
 from edge.report import Identity, PanelReport, compose_state
 from edge.rule_file import RuleFile
 from edge.sms import open_sms
@@ -62,9 +63,9 @@ class Gateway:
         self._rule_file = RuleFile(Path(setup.gateway.data))
         self._saved_ms = self._kept_ms = self._started_ms
         self.report = PanelReport()
+        self.is_config_refused = False
         self.journal = Journal(Path(setup.gateway.data), clock, setup.journal, setup.deadbands)
-        home = Home(setup.home.code, setup.gateway.code, self._state, setup.describe, self._asked)
-        self.uplink = Uplink(setup.uplink, home, self.journal, clock)
+        self.uplink = Uplink(setup.uplink, self._home(), self.journal, clock)
         self.sms = open_sms(setup, clock, self.journal.record, self.act)
 
     def start(self) -> None:
@@ -91,6 +92,38 @@ class Gateway:
         if self.sms is not None:
             self.sms.start()
 
+    def reload(self, setup: Setup) -> None:
+        """Go on under another configuration, whose journal and identity are the same."""
+        is_moved = setup.uplink != self.setup.uplink
+        self.setup = setup
+        self._units = {point.code: point.unit for point in setup.points}
+        self._kinds = {point.code: point.kind for point in setup.points}
+        self._identity = Identity(__version__, setup.config_hash, setup.gateway.simulated)
+        self._voltage = board.Voltage() if setup.gateway.watch_voltage else None
+        self._hour = None
+        self.is_config_refused = False
+        self.journal.set_deadbands(setup.deadbands)
+        self.engine.reload(setup.plan, setup.config_hash, [(item.point, item.text) for item in setup.loosened])
+        if is_moved:
+            self._move_uplink()
+        else:
+            self.uplink.points_changed()
+
+    def _move_uplink(self) -> None:
+        """Speak to another broker from now on. The old line may take seconds to say goodbye; nobody waits for it."""
+        old, self.uplink = self.uplink, Uplink(self.setup.uplink, self._home(), self.journal, self.clock)
+        new = self.uplink
+
+        def move() -> None:
+            old.close()
+            new.start()
+
+        Thread(target=move, name="uplink-move", daemon=True).start()
+
+    def _home(self) -> Home:
+        setup = self.setup
+        return Home(setup.home.code, setup.gateway.code, self._state, lambda: self.setup.describe(), self._asked)
+
     def take(self, readings: Sequence[Reading]) -> None:
         """Decide on readings, in their order of arrival."""
         self.engine.take(readings)
@@ -105,6 +138,7 @@ class Gateway:
             self._link_now(),
             self._certificate_now(),
             Reading(DISK_POINT, int(self.journal.is_disk_faulty or self._is_ladder_lost())),
+            Reading(CONFIG_POINT, int(self.is_config_refused)),
             Reading(JOURNAL_POINT, int(self.journal.recovered_from is not None)),
         ]
         if self.sms is not None:

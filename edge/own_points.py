@@ -16,6 +16,8 @@ CERTIFICATE_POINT = "gw-cert"
 """The gateway's certificate ends soon; after that the collector hears nothing from this home."""
 VOLTAGE_POINT = "gw-voltage"
 """The board's supply is too low, as the board itself says; where the configuration asks for it."""
+CONFIG_POINT = "gw-config"
+"""A new configuration was refused, and the old one goes on; stands until one is taken."""
 OUTPUT_PREFIX = "out-"
 """Before the name of an output that says how it is: it is not as it should be."""
 
@@ -39,6 +41,7 @@ def own_points(has_certificate: bool = False, watch_voltage: bool = False) -> li
         *([voltage] if watch_voltage else []),
         PointPlan(LINK_POINT, "", LINK_POINT, at_once, Class.FAULT, fault_after_ms=None, lamp="lamp_link"),
         PointPlan(DISK_POINT, "", DISK_POINT, at_once, Class.FAULT, fault_after_ms=None),
+        PointPlan(CONFIG_POINT, "", CONFIG_POINT, at_once, Class.FAULT, fault_after_ms=None),
         PointPlan(JOURNAL_POINT, "", JOURNAL_POINT, at_once, Class.FAULT, fault_after_ms=None),
     ]
 

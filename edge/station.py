@@ -154,7 +154,6 @@ class Station:
             refused = self._act(act)
         return {"ok": True} if refused is None else _refusal(ERRORS[refused], refused)
 
-
     def _sms_test(self, name: object, user: str) -> dict[str, Any]:
         ticket, names = self._send_test(name) if isinstance(name, str) else (None, [])
         if ticket is None:

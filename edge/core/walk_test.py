@@ -54,10 +54,11 @@ def after_alarm_level(panel: Panel, point: Point) -> None:
         )
     if plan.code not in test.active:
         test.active[plan.code] = (panel.now_ms, False)
-        _watch(panel, test)
+        watch(panel, test)
 
 
-def _watch(panel: Panel, test: WalkTest) -> None:
+def watch(panel: Panel, test: WalkTest) -> None:
+    """Have what is active looked at when its minute is over, and when its supply is to be cut."""
     if not test.active:
         return
     panel.call_at(min(since_ms for since_ms, _ in test.active.values()) + REAL_AFTER_MS, Task.TEST_REAL, "")
@@ -78,7 +79,7 @@ def after_minute(panel: Panel, _: str) -> None:
     if real:
         end(panel, "", "real_alarm")
     else:
-        _watch(panel, test)
+        watch(panel, test)
 
 
 def after_pulse_due(panel: Panel, _: str) -> None:

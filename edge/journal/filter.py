@@ -29,6 +29,10 @@ class ReadingFilter:
         # when on a change may be kept.
         self._last: dict[str, tuple[int, int, str | None, int, int]] = {}
 
+    def set_deadbands(self, deadbands: Mapping[str, int]) -> None:
+        """Other deadbands, for a changed configuration."""
+        self._deadbands = deadbands
+
     def pick(self, readings: Iterable[Reading], mono_ms: int) -> list[Sample]:
         """The readings worth keeping; they count as kept from now on."""
         last = self._last

@@ -36,7 +36,7 @@ class Journal:
         self.folder = folder
         self.clock = clock
         self._subscribers: list[Callable[[], None]] = []
-        picker = ReadingFilter(deadbands or {}, config.heartbeat, CONTACT_APART_MS)
+        self._picker = picker = ReadingFilter(deadbands or {}, config.heartbeat, CONTACT_APART_MS)
         self._intake = Intake(clock, config, picker, self._wake)
         self._writer = Writer(folder, self._intake, config, self._notify)
 
@@ -99,6 +99,10 @@ class Journal:
     def save_state(self, snapshot: bytes) -> None:
         """Keep the panel as it is."""
         self._intake.put((), (), None, snapshot)
+
+    def set_deadbands(self, deadbands: Mapping[str, int]) -> None:
+        """What is worth keeping of each point's readings from now on; for the engine's loop."""
+        self._picker.set_deadbands(deadbands)
 
     def observe(self, readings: Sequence[Reading], mono_ms: int) -> None:
         """Keep those of the readings that tell something new."""

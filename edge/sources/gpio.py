@@ -17,7 +17,7 @@ import asyncio
 import contextlib
 import logging
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
@@ -86,6 +86,7 @@ class GpioSource:
         self._counters: Counter[str] = Counter()
         self._lines = [InputLine(each.point, each.at, self._take_edge) for each in wired]
         self._outputs: dict[int, GpioOutput] = {}
+        self._leaving: list[InputLine | GpioOutput] = []
         self._edges: deque[tuple[InputLine, int]] = deque()
         self._worker = Worker(f"{config.name}-sweep")
         self._backoff = Backoff(REOPEN_FIRST_S, REOPEN_CAP_S)
@@ -98,8 +99,21 @@ class GpioSource:
         """An output on this chip. ValueError where the pin is taken."""
         if pin in self._outputs or any(line.at.pin == pin for line in self._lines):
             raise ValueError(f"{self.name} pin {pin} is used twice")
-        self._outputs[pin] = GpioOutput(pin, is_active_high, self._write_failed)
-        return self._outputs[pin]
+        made = GpioOutput(pin, is_active_high, self._write_failed)
+        self._outputs = {**self._outputs, pin: made}  # a sweep may be going through the old ones
+        return made
+
+    def rewire(self, wired: Sequence[Wired], pins: Collection[int]) -> None:
+        """Watch these points from now on, and keep the outputs on `pins`. What stays is not touched: a line keeps its
+        edges, an output sounds on. The next sweep, which comes at once, gives back what goes and claims what is new."""
+        lasting = {(line.point, line.at): line for line in self._lines}
+        wanted = [(each.point, each.at) for each in wired]
+        self._lines = [lasting[key] if key in lasting else InputLine(*key, self._take_edge) for key in wanted]
+        left = [line for key, line in lasting.items() if key not in wanted]
+        gone = [output for pin, output in self._outputs.items() if pin not in pins]
+        self._outputs = {pin: output for pin, output in self._outputs.items() if pin in pins}
+        self._leaving += [*left, *gone]
+        self._broken.set()
 
     async def run(self, deliver: Deliver) -> None:
         """Watch until cancelled; a chip that is gone is opened again."""
@@ -166,6 +180,8 @@ class GpioSource:
 
         Gives (line, edges seen before the read, level) of each line; None for a pin that could not be claimed.
         """
+        while self._leaving:
+            self._let_go(self._leaving.pop())
         self._claim()
         for output in self._outputs.values():
             output.write(SWEEP_DEADLINE_S)
@@ -224,6 +240,17 @@ class GpioSource:
             return error
         self._changes.say(f"pin {number}", "")
         return None
+
+    def _let_go(self, gone: InputLine | GpioOutput) -> None:
+        """Give a pin back that nothing hangs on any more; an output is off before that."""
+        with contextlib.suppress(Exception):  # of a chip that is gone there is nothing to give back
+            if isinstance(gone, GpioOutput):
+                gone.drive(False)
+                gone.release()
+            elif (pin := gone.pin) is not None:
+                gone.release()
+                pin.when_changed = None
+                pin.close()
 
     async def _release(self) -> None:
         if self._factory is None:

@@ -53,6 +53,11 @@ class Uplink:
         if self._worker is not None:
             self._worker.say_state()
 
+    def points_changed(self) -> None:
+        """Have the `points` message sent anew, and a `state` that names the same configuration. Never waits."""
+        if self._worker is not None:
+            self._worker.say_points()
+
     @property
     def certificate_ends_ms(self) -> int | None:
         """When (Unix time) the gateway's certificate ends; None without one, or where it cannot be read."""

@@ -58,6 +58,7 @@ class Worker:
         self._failures = 0
         self._close_by_ms: int | None = None
         self._is_state_due = True
+        self._are_points_due = False
         self._state_ms = 0
         self._state_head = -1
         self._renew_ms = 0
@@ -80,6 +81,11 @@ class Worker:
         """Have it send a `state`. Never waits."""
         self._is_state_due = True
         self.wake()
+
+    def say_points(self) -> None:
+        """Have it send `points` and a `state`. Never waits."""
+        self._are_points_due = True
+        self.say_state()
 
     def close(self, within_ms: int) -> None:
         """Send what may be sent within that time, say goodbye, end."""
@@ -198,6 +204,9 @@ class Worker:
             self._greet(link, now_ms)
         self._journal.set_live(self._is_heard(now_ms))
         self._renew(link, now_ms)
+        if self._are_points_due:
+            self._are_points_due = False
+            self._publish(link, wire.POINTS, self._home.points)
         self._sender.offer(link, now_ms)
         self._send_state(link, now_ms)
 

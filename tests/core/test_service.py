@@ -14,16 +14,19 @@ from hypothesis import strategies as st
 from edge.core import service
 from edge.core.fold import fold
 from edge.core.panel import Panel, meaning
-from edge.core.plan import Plan
+from edge.core.plan import Plan, PointPlan, ZonePlan
 from edge.core.refusals import refusal
+from edge.core.rules.contact import ContactRule
 from edge.core.signals import signals
 from edge.core.snapshot import restore, snapshot
-from edge.core.values import OUT_OF_SERVICE, TICK, Act, Class, Kind, Level, Operation, Transition
+from edge.core.values import OUT_OF_SERVICE, TICK, Act, Class, Kind, Level, Operation, Reading, Transition, Unknown
 from edge.core.walk_test import REAL_AFTER_MS
 from tests.core import test_properties
 from tests.core.courses import CODES, Course, items, pauses, plans, play
 
-BOUND = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+BOUND = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+SEARCH = settings(BOUND, max_examples=150)
+"""For small and busy homes, whose courses are quick to play."""
 times = st.sampled_from([0, 1_000, 60_000, 300_000, 10**10])
 acts = st.builds(
     Act,
@@ -42,9 +45,41 @@ testing = st.builds(
     Act, st.just(Operation.WALK_TEST), st.just("陈师傅"), st.just(""), st.sampled_from(["z1", "z2"]),
     st.sampled_from([1_000, 90_000, 300_000]),
 )  # fmt: skip
+
+
+@st.composite
+def quick_plans(draw: st.DrawFn) -> Plan:
+    """Small homes whose contacts act soon, so that much happens in a short course."""
+    points = tuple(
+        PointPlan(
+            code, draw(st.sampled_from(["z1", "z1", "z2"])), code,
+            ContactRule(draw(st.sampled_from([0, 300, 2_000])), draw(st.sampled_from([0, 2_000]))),
+            draw(st.sampled_from([Class.FIRE, Class.FIRE, Class.ELECTRICAL, Class.SUPERVISORY])),
+            bus="a", fault_after_ms=draw(st.sampled_from([None, 10_000])), confirms=draw(st.booleans()),
+        )
+        for code in CODES[: draw(st.integers(1, 3))]
+    )  # fmt: skip
+    return Plan(points, (ZonePlan("z1", 2_000, 3_000), ZonePlan("z2", 60_000, 0)))
+
+
+quick: st.SearchStrategy[Course] = st.lists(
+    st.tuples(
+        st.sampled_from([0, 1, 300, 2_000, 30_000, 60_000]),
+        st.one_of(
+            st.builds(Reading, st.sampled_from(CODES[:3]), st.sampled_from([0, 1, 1])),
+            st.builds(Reading, st.sampled_from(CODES[:3]), st.sampled_from([0, 1, 1])),
+            st.builds(Reading, st.sampled_from(CODES[:3]), st.none(), st.just(Unknown.TIMEOUT)),
+            disabling, testing, acts,
+        ),
+    ),
+    min_size=8,
+    max_size=30,
+)  # fmt: skip
 operated: st.SearchStrategy[Course] = st.lists(
     st.tuples(pauses, st.one_of(items, items, acts, disabling, testing)), max_size=60
 )
+busy = st.tuples(quick_plans(), quick)
+homes = st.one_of(st.tuples(plans(), operated), busy)
 
 EVERYWHERE = [
     test_properties.test_raises_and_clears_alternate,
@@ -66,10 +101,10 @@ def test_what_holds_of_every_panel_holds_of_one_that_is_worked_on(holds: Callabl
     inner = holds.hypothesis.inner_test  # type: ignore[attr-defined]
 
     @BOUND
-    @given(plans(), operated)
-    def asked_again(plan: Plan, course: Course) -> None:
+    @given(homes)
+    def asked_again(home: tuple[Plan, Course]) -> None:
         more = [1_000_000] if holds is test_properties.test_what_stands_survives_a_restart else []
-        inner(plan, course, *more)
+        inner(*home, *more)
 
     asked_again()
 
@@ -85,16 +120,16 @@ def _watch_service(panel: Panel, _: tuple[Transition, ...], until_ms: int) -> No
     assert ("lamp_disabled" in signals(panel).lamps) == bool(panel.disabled)
 
 
-@BOUND
-@given(plans(), operated)
-def test_nothing_is_out_of_service_without_saying_so_nor_longer_than_it_said(plan: Plan, course: Course) -> None:
-    panel = play(plan, course, _watch_service).panel
+@SEARCH
+@given(busy)
+def test_nothing_is_out_of_service_without_saying_so_nor_longer_than_it_said(home: tuple[Plan, Course]) -> None:
+    panel = play(*home, _watch_service).panel
     assert panel.walk_test is None and not panel.disabled, "five minutes later all is over"
 
 
-@BOUND
-@given(plans(), operated)
-def test_what_is_active_and_in_service_stands(plan: Plan, course: Course) -> None:
+@SEARCH
+@given(busy)
+def test_what_is_active_and_in_service_stands(home: tuple[Plan, Course]) -> None:
     """So a disablement or a test that ends with the point active has alarmed at that very moment."""
 
     def watch(panel: Panel, _: tuple[Transition, ...], __: int) -> None:
@@ -105,12 +140,12 @@ def test_what_is_active_and_in_service_stands(plan: Plan, course: Course) -> Non
             if not service.is_withheld(panel, point):
                 assert (means, code) in panel.conditions or (point.plan.condition, code) in panel.conditions
 
-    play(plan, course, watch)
+    play(*home, watch)
 
 
-@BOUND
-@given(plans(), operated)
-def test_no_tested_point_is_active_for_more_than_a_minute_without_an_alarm(plan: Plan, course: Course) -> None:
+@SEARCH
+@given(busy)
+def test_no_tested_point_is_active_for_more_than_a_minute_without_an_alarm(home: tuple[Plan, Course]) -> None:
     since: dict[str, int] = {}
 
     def watch(panel: Panel, _: tuple[Transition, ...], until_ms: int) -> None:
@@ -120,12 +155,12 @@ def test_no_tested_point_is_active_for_more_than_a_minute_without_an_alarm(plan:
             elif until_ms - 1 - since.setdefault(code, panel.now_ms) > REAL_AFTER_MS:
                 assert (point.plan.condition, code) in panel.conditions
 
-    play(plan, course, watch)
+    play(*home, watch)
 
 
 @BOUND
-@given(plans(), operated)
-def test_what_is_refused_changes_nothing(plan: Plan, course: Course) -> None:
+@given(homes)
+def test_what_is_refused_changes_nothing(home: tuple[Plan, Course]) -> None:
     def watch(panel: Panel, _: tuple[Transition, ...], __: int) -> None:
         before = snapshot(panel)
         for operation in Operation:
@@ -136,17 +171,15 @@ def test_what_is_refused_changes_nothing(plan: Plan, course: Course) -> None:
                 assert (dict(panel.disabled), panel.walk_test, panel.self_test, panel.question) == service_of_panel
         assert snapshot(panel) == before
 
-    play(plan, course, watch, rest_ms=0)
+    play(*home, watch, rest_ms=0)
 
 
 @BOUND
-@given(plans(), operated, st.integers(0, 400_000), st.sampled_from([0, 60_000]))
-def test_a_restart_makes_nothing_out_of_service_longer(
-    plan: Plan, course: Course, off_ms: int, unsaved_ms: int
-) -> None:
-    before = play(plan, course, rest_ms=0).panel
+@given(homes, st.integers(0, 400_000), st.sampled_from([0, 60_000]))
+def test_a_restart_makes_nothing_out_of_service_longer(home: tuple[Plan, Course], off_ms: int, unsaved_ms: int) -> None:
+    before = play(*home, rest_ms=0).panel
     saved = json.loads(json.dumps(snapshot(before)))
-    after, _ = restore(plan, saved, 5_000_000, off_ms, unsaved_ms)
+    after, _ = restore(home[0], saved, 5_000_000, off_ms, unsaved_ms)
     assert after.disabled.keys() == before.disabled.keys()
     for code, item in after.disabled.items():
         was = before.disabled[code]
