@@ -159,14 +159,14 @@ class Worker:
         if not out:
             return
         self._save()
+        notes = [item for item in out if isinstance(item, Note)]
+        self._record(notes)
+        self._note_tests(notes)
         for item in out:
             if isinstance(item, Ring):
                 self._rings.append(item)
             elif isinstance(item, Acknowledge):
                 self._hands.acknowledge(item)
-        notes = [item for item in out if isinstance(item, Note)]
-        self._record(notes)
-        self._note_tests(notes)
         self._shared.publish(self._ladder, self._modem.health, self._clock.mono_ms())
 
     def _record(self, notes: Sequence[Note]) -> None:
