@@ -16,7 +16,7 @@ from typing import Any
 from edge import config, locks, operating, station
 from edge.console import command as console_command
 from edge.enrol import add_enrol
-from edge.field import records, simulate
+from edge.field import commission, records, simulate
 from edge.journal import JournalError
 from edge.own_points import is_reserved
 from edge.probe.command import add_probe
@@ -79,6 +79,7 @@ def _parser() -> argparse.ArgumentParser:
     pin.set_defaults(do=console_command.print_pin)
     records.add(commands, _command)
     simulate.add(commands, _command)
+    commission.add(commands, _command)
     return parser
 
 
