@@ -4,7 +4,7 @@ import html
 import json
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +81,7 @@ class _Sheet:
             "simulated": setup.gateway.simulated,
             "installer": self._done.installer,
             "written": time.strftime("%Y-%m-%dT%H:%M:%S%z", self._now),
-            "complete": not counts["left"] and not counts["failed"],
+            "complete": is_complete(counts),
             **counts,
             "unsupervised": [item.code for item in self._unsupervised],
             "points": [self._row(item, self._done.result(item)) for item in self._points],
@@ -107,7 +107,7 @@ class _Sheet:
         say, setup = self._words, self._setup
         edition = say("sheet.edition", edition=self._rules["edition"], effective=self._rules["effective"])
         counts = self.counts()
-        state = "incomplete" if counts["left"] or counts["failed"] else "complete"
+        state = "complete" if is_complete(counts) else "incomplete"
         return [
             (say("sheet.home"), f"{setup.home.name} ({setup.home.code})"),
             (say("sheet.gateway"), setup.gateway.code),
@@ -186,6 +186,11 @@ class _Sheet:
             f"{_html_grid(self._output_heads(), self._outputs, self._output_cells, result_at=3)}\n"
             f'<div class="sign">{signs}</div>\n</body></html>\n'
         )
+
+
+def is_complete(counts: Mapping[str, int]) -> bool:
+    """Whether everything has passed: what was skipped has not been tried, whatever the reason."""
+    return not (counts["left"] or counts["failed"] or counts["skipped"])
 
 
 def shown(value: int | None, item: Item) -> str:
