@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from bench._soak_home import write_home
@@ -22,7 +22,7 @@ PAGE = os.sysconf("SC_PAGE_SIZE")
 
 def live_real(
     folder: Path, seed: int, for_ms: int, cycle_ms: int, told: Callable[..., None]
-) -> tuple[list[tuple[int, Cycle]], list[int]]:
+) -> tuple[Sequence[int], Sequence[int]]:
     """As `live_simulated`; resident bytes are the gateway's alone."""
     with contextlib.ExitStack() as stack:
         building = folder / "b"
@@ -41,16 +41,16 @@ def live_real(
         time.sleep(SETTLE_S)
         player = _Player(agent.pid, control, folder / "data")
         for cycle in cycles(seed, for_ms, cycle_ms, is_rtu=True):
-            told(f"{len(player.played):4}  {cycle.name}", flush=True)
+            told(f"{len(player.begun):4}  {cycle.name}", flush=True)
             player.play(cycle)
             if agent.poll() is not None:
                 break
-    return player.played, player.sizes
+    return player.begun, player.sizes
 
 
 class _Player:
     def __init__(self, pid: int, control: Control, data: Path) -> None:
-        self.played: list[tuple[int, Cycle]] = []
+        self.begun: list[int] = []
         self.sizes: list[int] = []
         self._statm = Path(f"/proc/{pid}/statm")
         self._control = control
@@ -58,7 +58,7 @@ class _Player:
 
     def play(self, cycle: Cycle) -> None:
         began_s = time.monotonic()
-        self.played.append((int(began_s * 1000), cycle))
+        self.begun.append(int(began_s * 1000))
         for at_ms, command in cycle.steps:
             self._pass(began_s + at_ms / 1000)
             self._do(command)

@@ -3,9 +3,9 @@
 import asyncio
 import os
 import sys
-from collections.abc import Callable
+from array import array
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 from bench import _soak_world
 from bench._soak_home import write_home
@@ -42,8 +42,12 @@ class SoakedAgent(Agent):
 
 def live_simulated(
     folder: Path, seed: int, for_ms: int, cycle_ms: int, told: Callable[..., None]
-) -> tuple[list[tuple[int, Cycle]], list[int]]:
-    """The cycles that were played, and resident bytes at even times. The data folder is `folder`/data."""
+) -> tuple[Sequence[int], Sequence[int]]:
+    """When (monotonic ms) each of the script's cycles began, and resident bytes at even times. The data folder is
+    `folder`/data.
+
+    Numbers alone, in room made beforehand: what this process keeps would look like growth of the agent.
+    """
     sys.path.insert(0, str(folder))
     time = SimulatedTime()
     count_jobs(time)
@@ -51,26 +55,27 @@ def live_simulated(
     loop = SimulatedLoop(time)
     try:
         with _soak_world.back_ends(folder, world):
-            return loop.run_until_complete(_live(folder, world, cycles(seed, for_ms, cycle_ms), told))
+            sizes = array("q", bytes(8 * int(for_ms / 1000 / SAMPLE_S + 10)))
+            begun = loop.run_until_complete(_live(folder, world, cycles(seed, for_ms, cycle_ms), sizes, told))
+            return begun, [size for size in sizes if size]
     finally:
         loop.close()
         sys.path.remove(str(folder))
 
 
 async def _live(
-    folder: Path, world: _soak_world.World, script: Any, told: Callable[..., None]
-) -> tuple[list[tuple[int, Cycle]], list[int]]:
+    folder: Path, world: _soak_world.World, script: Iterable[Cycle], sizes: "array[int]", told: Callable[..., None]
+) -> "array[int]":
     await world.start()
     agent = SoakedAgent(config.load(_write_home(folder, world)), world.time)
     running = asyncio.create_task(agent.run())
     await asyncio.sleep(SETTLE_S)
-    sizes: list[int] = []
     sampling = asyncio.create_task(_sample(sizes))
-    played = []
+    begun = array("q")
     for cycle in script:
         began_s = world.time.now_s
         told(f"{began_s / 3600:7.2f} h  {cycle.name}", flush=True)
-        played.append((int(began_s * 1000), cycle))
+        begun.append(int(began_s * 1000))
         for at_ms, command in cycle.steps:
             await asyncio.sleep(began_s + at_ms / 1000 - world.time.now_s)
             _do(world, agent, command)
@@ -81,7 +86,7 @@ async def _live(
     agent.stop()
     await running
     await world.stop()
-    return played, sizes
+    return begun
 
 
 def _do(world: _soak_world.World, agent: SoakedAgent, command: Command) -> None:
@@ -92,9 +97,9 @@ def _do(world: _soak_world.World, agent: SoakedAgent, command: Command) -> None:
         apply(world.building, command)
 
 
-async def _sample(sizes: list[int]) -> None:
-    while True:
-        sizes.append(int(Path("/proc/self/statm").read_text("ascii").split()[1]) * PAGE)
+async def _sample(sizes: "array[int]") -> None:
+    for at in range(len(sizes)):
+        sizes[at] = int(Path("/proc/self/statm").read_text("ascii").split()[1]) * PAGE
         await asyncio.sleep(SAMPLE_S)
 
 

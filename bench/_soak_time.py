@@ -37,13 +37,17 @@ class SimulatedTime:
 
     def is_busy(self) -> bool:
         """Whether anything still works at this moment."""
-        return not all(self.jobs.values()) or any(event.is_busy() for event in self.events)
+        return not all(self.jobs.values()) or any(event.is_busy() for event in tuple(self.events))
 
     def advance(self, by_s: float) -> None:
         """Pass time, as far as the nearest deadline of a thread; one that is reached already is told so."""
-        due_s = min((event.due_s for event in self.events if event.due_s is not None), default=self.now_s + by_s)
+        due_s = min((event.due_s for event in tuple(self.events) if event.due_s is not None), default=self.now_s + by_s)
         self.now_s = max(self.now_s, min(self.now_s + by_s, due_s))
-        for event in self.events:
+        self.look()
+
+    def look(self) -> None:
+        """Tell the threads whose deadline has come."""
+        for event in tuple(self.events):
             event.look()
 
 
@@ -116,6 +120,7 @@ class _Selector(selectors.DefaultSelector):
         if ready or (timeout is not None and timeout <= 0):
             return ready
         while self._time.is_busy():
+            self._time.look()
             if ready := super().select(_POLL_S):
                 return ready
         # What finished just now may have told the loop before it was seen to be idle.

@@ -27,7 +27,7 @@ from typing import Any
 from bench._report import report
 from bench._soak_judge import Verdict, judge
 from bench._soak_real import live_real
-from bench._soak_script import Cycle
+from bench._soak_script import Cycle, cycles
 from bench._soak_simulated import live_simulated
 from device import wire
 from edge import journal
@@ -102,7 +102,9 @@ def main() -> int:
                 continue
             (folder / name).mkdir()
             began_s = time.monotonic()
-            played, sizes = live(folder / name, options.seed, int(minutes * 60_000), _cycle_ms(name), told)
+            for_ms, cycle_ms = int(minutes * 60_000), _cycle_ms(name)
+            begun, sizes = live(folder / name, options.seed, for_ms, cycle_ms, told)
+            played = list(zip(begun, cycles(options.seed, for_ms, cycle_ms, is_rtu=name == "real"), strict=False))
             part, verdict = figures_of(folder / name / "data", played, sizes)
             took_s = time.monotonic() - began_s
             part |= {"minutes": minutes, "took_s": round(took_s, 1), "times_real": round(minutes * 60 / took_s, 1)}

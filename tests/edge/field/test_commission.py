@@ -156,38 +156,8 @@ def test_a_home_is_commissioned_point_by_point(home: Path, building: RunningHome
     """Triggered, seen, named; the wrong one said; measured; skipped with a reason; stopped, and gone on with later."""
     data = home.parent / "data"
     with installer(home) as person:
-        person.sees("4 points and 2 outputs, 6 left")
-        person.sees("SIMULATED")
-        person.sees("Your name: ")
-        person.types("张师傅")
-        person.sees("== zone 二楼 (f2): 3 points left ==")
-        person.sees("walk test of this zone has begun")
-        assert _status(data)["tests"][0]["who"].startswith("张师傅")
-        seen = person.sees("Trigger it.")
-        assert "二楼203室 (smoke-203, smoke)" in seen and "wired: gpio pin 4" in seen and "level: normal" in seen
-        assert "unsupervised: a broken wire is not seen" in seen
-        building.do(set={"204.smoke_pct_m": 8.0})
-        person.sees("二楼204室 (smoke-204) answered, not this one")
-        building.do(set={"204.smoke_pct_m": 0.1, "203.smoke_pct_m": 8.0})
-        person.sees("seen: alarm, value 1")
-        person.sees('Is the place you triggered "二楼203室"? [Y/n]')
-        building.do(set={"203.smoke_pct_m": 0.1})
-        assert not [item for item in _status(data)["active"] if item["class"] == "fire"], "none in a walk test"
-        person.types("")
-        person.sees("Let it go back to normal")
-        person.sees("二楼204室 (smoke-204, smoke)")
-        person.types("x")
-        person.sees('no such answer: "x"')
-        person.types("s")
-        person.sees("The reason: ")
-        person.types("")
-        person.sees("It needs a reason.")
-        person.types("天花板够不着")
-        person.sees("二楼回路 (leak-2, leakage)")
-        person.types("m")
-        person.sees("What does your own instrument show")
-        person.types("41 mA")
-        person.sees("== zone 厨房 (kitchen): 1 points left ==")
+        _first_point(person, building, data)
+        _rest_of_the_zone(person)
         person.sees("Trigger it.")
         person.interrupts()
         person.sees("Type the same command to go on")
@@ -198,23 +168,7 @@ def test_a_home_is_commissioned_point_by_point(home: Path, building: RunningHome
         "buzzer": "untried", "detector-supply": "untried",
     }  # fmt: skip
     with installer(home) as person:
-        seen = person.sees("== zone 厨房 (kitchen): 1 points left ==")
-        assert "3 left" in seen and "Your name" not in seen
-        person.sees("Trigger it.")
-        person.types("f")
-        person.sees("The reason: ")
-        person.types("探测器坏了")
-        person.sees("Does everybody in the house know? [y/N]")
-        person.types("y")
-        person.sees("The self-test runs")
-        person.sees("buzzer (buzzer, gpio pin 18): did you see or hear it?")
-        person.types("y")
-        person.sees("detector-supply")
-        person.types("s")
-        person.sees("The reason: ")
-        person.types("与烟感同试")
-        person.sees("Commissioned: 3 passed, 1 failed, 2 skipped.")
-        person.sees("Not complete: 1 left.")
+        _go_on(person)
         assert person.ends() == FAILED
     with installer(home) as person:  # what failed is tried again
         person.sees("厨房燃气 (gas-k, gas)")
@@ -225,6 +179,70 @@ def test_a_home_is_commissioned_point_by_point(home: Path, building: RunningHome
         person.types("y")
         person.sees("Commissioned: 4 passed, 0 failed, 2 skipped.")
         assert person.ends() == WELL
+    _check_sheet(home, data)
+    people = {event["who"] for event in _events(data) if event["kind"] in ("prove", "walk_test")}
+    assert any(who.startswith("张师傅") for who in people), "every act has a name"
+
+
+def _first_point(person: Installer, building: RunningHome, data: Path) -> None:
+    person.sees("4 points and 2 outputs, 6 left")
+    person.sees("SIMULATED")
+    person.sees("Your name: ")
+    person.types("张师傅")
+    person.sees("== zone 二楼 (f2): 3 points left ==")
+    person.sees("walk test of this zone has begun")
+    assert _status(data)["tests"][0]["who"].startswith("张师傅")
+    seen = person.sees("Trigger it.")
+    assert "二楼203室 (smoke-203, smoke)" in seen and "wired: gpio pin 4" in seen and "level: normal" in seen
+    assert "unsupervised: a broken wire is not seen" in seen
+    building.do(set={"204.smoke_pct_m": 8.0})
+    person.sees("二楼204室 (smoke-204) answered, not this one")
+    building.do(set={"204.smoke_pct_m": 0.1, "203.smoke_pct_m": 8.0})
+    person.sees("seen: alarm, value 1")
+    person.sees('Is the place you triggered "二楼203室"? [Y/n]')
+    building.do(set={"203.smoke_pct_m": 0.1})
+    assert not [item for item in _status(data)["active"] if item["class"] == "fire"], "none in a walk test"
+    person.types("")
+    person.sees("Let it go back to normal")
+
+
+def _rest_of_the_zone(person: Installer) -> None:
+    person.sees("二楼204室 (smoke-204, smoke)")
+    person.types("x")
+    person.sees('no such answer: "x"')
+    person.types("s")
+    person.sees("The reason: ")
+    person.types("")
+    person.sees("It needs a reason.")
+    person.types("天花板够不着")
+    person.sees("二楼回路 (leak-2, leakage)")
+    person.types("m")
+    person.sees("What does your own instrument show")
+    person.types("41 mA")
+    person.sees("== zone 厨房 (kitchen): 1 points left ==")
+
+
+def _go_on(person: Installer) -> None:
+    seen = person.sees("== zone 厨房 (kitchen): 1 points left ==")
+    assert "3 left" in seen and "Your name" not in seen
+    person.sees("Trigger it.")
+    person.types("f")
+    person.sees("The reason: ")
+    person.types("探测器坏了")
+    person.sees("Does everybody in the house know? [y/N]")
+    person.types("y")
+    person.sees("The self-test runs")
+    person.sees("buzzer (buzzer, gpio pin 18): did you see or hear it?")
+    person.types("y")
+    person.sees("detector-supply")
+    person.types("s")
+    person.sees("The reason: ")
+    person.types("与烟感同试")
+    person.sees("Commissioned: 3 passed, 1 failed, 2 skipped.")
+    person.sees("Not complete: 1 left.")
+
+
+def _check_sheet(home: Path, data: Path) -> None:
     table = sheet_of(data)
     assert table["complete"] is False, "what was skipped has not been tried"
     assert (table["passed"], table["skipped"], table["installer"]) == (4, 2, "张师傅")
@@ -238,8 +256,6 @@ def test_a_home_is_commissioned_point_by_point(home: Path, building: RunningHome
     for text in ("和平里养老院 调试单", "动作正确", "天花板够不着", "机构负责人签字", "无断线监视的输入"):
         assert text in page, text
     assert table["config"] in page
-    people = {event["who"] for event in _events(data) if event["kind"] in ("prove", "walk_test")}
-    assert any(who.startswith("张师傅") for who in people), "every act has a name"
 
 
 def _events(data: Path) -> list[dict[str, Any]]:
