@@ -65,3 +65,11 @@ def test_the_judge(events: list[wire.Event], missed: int, false: int, standing: 
         verdict = judge([*events, *rest], [(50_000, CYCLE)])
         assert (verdict.missed, verdict.false, verdict.standing) == (missed, false, standing)
     assert judge(events, [(50_000, replace(CYCLE, expected=()))]).missed == 0
+
+
+def test_a_record_is_replayed_in_little_memory():
+    figures = bench("replay", "--readings", "4000")
+    assert figures["readings"] >= 4_000
+    assert figures["rings"] == 0, "nothing in it is beyond a limit"
+    assert 10 < figures["peak_mib"] < 100
+    assert figures["reading_alone_s"] > 0
