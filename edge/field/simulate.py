@@ -28,6 +28,8 @@ from edge.own_points import is_reserved
 
 LISTED = 5
 """Rings listed for one point on the screen; --json has them all."""
+_NOT_REPLAYED = frozenset({Kind.DISABLE, Kind.WALK_TEST})
+"""What a person put out of service: for how long is not on record with it."""
 _RINGING = frozenset({Class.FIRE, Class.ELECTRICAL, Class.EARLY_WARNING, Class.SUPERVISORY, Class.FAULT})
 
 
@@ -82,7 +84,7 @@ class Answer:
     """What came of a simulation."""
 
     def __init__(
-        self, setup: Setup, days: float, coverage: Coverage, did: Rings, would: Rings, heard: set[str]
+        self, setup: Setup, days: float, coverage: Coverage, did: Rings, would: Rings, heard: set[str], service: int
     ) -> None:
         self.setup = setup
         self.days = days
@@ -96,6 +98,7 @@ class Answer:
         buttons = {plan.code for plan in setup.plan.points if plan.operation is not None}
         self.not_watched = sorted(code for code in heard - set(self._points) - buttons if not is_reserved(code))
         self.approximate = _approximate(setup)
+        self.service = service
 
     def _is_unheard(self, key: Key) -> bool:
         """That nothing was heard of a point the home did not have is no fault of it."""
@@ -112,7 +115,7 @@ class Answer:
             "untrusted_times": coverage.untrusted, "unreadable": coverage.unreadable, "gaps": coverage.gaps,
             "rings": [self._row(item) for item in self.differences], "rings_not_listed": self.uncounted,
             "without_history": self.without_history, "not_watched": self.not_watched,
-            "approximate": self.approximate,
+            "approximate": self.approximate, "disablements_and_tests": self.service,
             "deadbands": {code: band for code, band in self.setup.deadbands.items() if band > 1},
         }  # fmt: skip
 
@@ -169,6 +172,8 @@ class Answer:
             yield f"  no history, so nothing is said about them: {_few(self.without_history)}"
         if self.not_watched:
             yield f"  in the record, but not in this configuration: {_few(self.not_watched)}"
+        if self.service:
+            yield f"  {self.service} disablements and walk tests were not replayed: it may ring what was out of service"
         if coverage.gaps:
             yield f"  the record has {len(coverage.gaps)} gaps: {_few(coverage.gaps)}"
         if coverage.boots:
@@ -188,7 +193,7 @@ def simulate(setup: Setup, data: Path, days: float, progress: Callable[[float], 
         run = _Run(setup, history.from_wall_ms)
         for item in history:
             run.take(item)
-    return Answer(setup, days, history.coverage, run.did, run.would, run.heard)
+    return Answer(setup, days, history.coverage, run.did, run.would, run.heard, run.service)
 
 
 class _Run:
@@ -197,6 +202,7 @@ class _Run:
     def __init__(self, setup: Setup, from_wall_ms: int) -> None:
         self.did, self.would = Rings(), Rings()
         self.heard: set[str] = set()
+        self.service = 0
         self._from_wall_ms = from_wall_ms
         self._is_counting = False
         self._wall_of_zero_ms = 0
@@ -238,6 +244,8 @@ class _Run:
             self.did.raised(key, at_ms, event.wall_ms, event.value)
         elif event.kind == Kind.CLEAR and event.condition in _RINGING:
             self.did.cleared(key, at_ms)
+        elif event.kind in _NOT_REPLAYED:
+            self.service += 1
         elif event.kind in (Kind.ACKNOWLEDGE, Kind.SILENCE, Kind.RESET) and event.who:
             self._replay.take(Act(Operation(event.kind), event.who, event.why), at_ms)
 

@@ -181,6 +181,16 @@ def test_a_restart_is_no_alarm(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert not any(row["new"] for row in answer["rings"]), answer["rings"]
 
 
+def test_what_was_out_of_service_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    home = write_home(tmp_path)
+    clock = live(tmp_path, home, 2, lambda point, second: evening(point, 0))
+    with journal_in(tmp_path / "data", clock) as journal:
+        journal.record([Transition(Kind.DISABLE, clock.now_ms, subject="smoke-203", who="x", why="battery")])
+    assert ask(tmp_path, capsys)["disablements_and_tests"] == 1
+    assert cli.main(["simulate-config", "--config", str(home)]) == WELL
+    assert "1 disablements and walk tests were not replayed" in capsys.readouterr().out
+
+
 def test_memory_does_not_grow_with_the_record(tmp_path: Path):
     def moving(point: str, second: int) -> int:
         return 90 + second % 2 * 10 if point == "leak-k" else 0
