@@ -8,9 +8,9 @@ EXAMPLE = Path(__file__).parents[1] / "deploy" / "example" / "gateway.toml"
 
 
 def write_home(folder: Path, sources: Mapping[str, Mapping[str, str | int]]) -> Path:
-    """Write gateway.toml into `folder`, its data beside it; `sources` has the lines that differ by source. No uplink:
-    nobody listens to a soak, and that would be a fault."""
-    text = EXAMPLE.read_text("utf-8")
+    """Write gateway.toml into `folder`, its data beside it; `sources` has the lines that differ by source. No uplink
+    and no modem: nobody listens to a soak, and that would be a fault."""
+    text = re.sub(r"(?ms)^\[(sms\]|\[contact\]\]).*?(?=^\[|\Z)", "", EXAMPLE.read_text("utf-8"))
     text = _change(text, "gateway", {"data": str(folder / "data"), "locks": str(folder), "simulated": True})
     text = _change(text, "uplink", {"enabled": False})
     for name, lines in sources.items():
