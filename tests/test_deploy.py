@@ -70,6 +70,7 @@ def test_the_gateway_may_do_what_it_needs():
     # It asks the kernel whether its clock may be believed; ProtectClock= would refuse the question.
     assert "ProtectClock" not in found
     assert "adjtimex" in found["SystemCallFilter"][0].split()
+    assert found["ExecReload"] == ["/bin/kill -HUP $MAINPID"], "the agent reads its configuration again at SIGHUP"
     assert "/run/lock" in found["ReadWritePaths"][0].split()
     assert "network-online.target" not in (DEPLOY / "systemd" / "shouwang-edge.service").read_text("utf-8")
 
