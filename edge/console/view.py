@@ -90,13 +90,13 @@ def _condition(item: Status, points: Mapping[str, Status], site: Site) -> dict[s
         "acknowledged": bool(item.get("acknowledged")),
         "silenced": bool(item.get("silenced")),
         "unknown": point.get("unknown"),
-        "raised_value": _scaled(item),
+        "measured": _scaled(item),
         "raised_age_ms": item.get("raised_age_ms"),
     }
 
 
 def _scaled(item: Status) -> dict[str, Any] | None:
-    """The value that raised a condition, where it has a unit to be shown with."""
+    """What the point of a condition measures now, where it has a unit to be shown with."""
     if item.get("value") is None or not item.get("unit"):
         return None
     return {key: item.get(key) for key in ("value", "unit", "scale")}

@@ -35,14 +35,12 @@ export async function act(operation, more = {}) {
     return true;
   }
   if (answer.reason === "sign_in") return (await askPin()) ? act(operation, more) : false;
-  if (answer.status === 409 && !more.confirmed && needsConfirmation(answer)) {
-    return (await confirmed(answer)) ? act(operation, { ...more, confirmed: true }) : false;
+  if (answer.reason === "last_detector" && !more.confirmed) {
+    return (await confirmed()) ? act(operation, { ...more, confirmed: true }) : false;
   }
   toast(refusal(answer), "bad");
   return false;
 }
-
-const needsConfirmation = (answer) => /confirm|last_detector/.test(answer.reason ?? "");
 
 /** Why something was not done, as a sentence. */
 export function refusal(answer) {

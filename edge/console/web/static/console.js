@@ -31,7 +31,7 @@ follow({
     panel = told;
     panelAt = performance.now();
     deadSince = null;
-    wasHeard = true;
+    isLineUp = wasHeard = true;
     show();
   },
   silent(told) {
@@ -99,7 +99,7 @@ function showAsk() {
   if (box.hidden) return;
   box.replaceChildren(icon("person"), el("b", {}, say("ask", "title")), el("span", {}, panel.ask.text),
     el("time", { data: { until: panelAt + panel.ask.remaining_ms, table: "ask", key: "left" } }),
-    el("button", { type: "button", class: "primary", onclick: () => act("answer", { subject: panel?.ask?.id ?? "" }) }, say("ask", "answer")));
+    el("button", { type: "button", class: "primary", onclick: () => act("answer", { subject: panel?.ask?.id ?? "", why: say("ask", "answer") }) }, say("ask", "answer")));
 }
 
 function showDead(quietMs = 0) {

@@ -17,11 +17,10 @@ export const askWalkTest = (zones) =>
 export const askSelfTest = () =>
   ask(say("form", "self_test_title"), [el("p", {}, say("form", "self_test_text"))], "start");
 
-/** Asks again what the agent wants to be sure of. */
-export async function confirmed(answer) {
-  const text = /last/.test(`${answer.reason} ${answer.error}`)
-    ? say("form", "last_detector") : say("form", "confirm_text", { error: answer.error });
-  return (await ask(say("form", "confirm_title"), [el("p", { class: "problem" }, text)], "confirm")) !== null;
+/** Asks again before a zone is left without its last detector. */
+export async function confirmed() {
+  const parts = [el("p", { class: "problem" }, say("form", "last_detector"))];
+  return (await ask(say("form", "confirm_title"), parts, "confirm")) !== null;
 }
 
 function ask(title, parts, done) {

@@ -26,9 +26,11 @@ function open(resolve) {
   const dots = el("output", { class: "dots", "aria-live": "off" });
   const problem = el("p", { class: "problem", role: "alert" });
   const submit = el("button", { type: "submit", class: "primary" }, say("pin", "confirm"));
-  const names = people.map((name) =>
+  // Enter in a choice sends the form; the dialog's first button would be the one that cancels.
+  const names = people.map((name, i) =>
     el("label", { class: "choice" },
       el("input", { type: "radio", name: "who", value: name, checked: name === state.name,
+        autofocus: name === state.name || (!state.name && i === 0),
         onchange: () => { state.name = name; show(); } }), el("span", {}, name)));
   const keys = [1, 2, 3, 4, 5, 6, 7, 8, 9, null, 0, "erase"].map((key) =>
     key === null ? el("button", { type: "button", class: "key quiet", onclick: () => act("silence") }, icon("mute"), say("do", "silence")) :

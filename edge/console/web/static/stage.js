@@ -78,8 +78,8 @@ function inside(guide, alarm) {
 
 function under(alarm) {
   const kind = has("kind", alarm.kind) ? say("kind", alarm.kind) : alarm.kind;
-  const value = quantity(alarm.raised_value);
-  return [alarm.zone_name, kind, value && say("stage", "last_value", { value })].filter(Boolean).join(" · ");
+  const value = quantity(alarm.measured);
+  return [alarm.zone_name, kind, value && say("stage", "value_now", { value })].filter(Boolean).join(" · ");
 }
 
 /** Long places get smaller letters rather than be cut: "l" beyond what fits at 132 px, "xl" far beyond it. */
