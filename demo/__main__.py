@@ -79,7 +79,7 @@ class Demo:
         say("starting")
         try:
             words = play.load()
-            with opened(stage, play.dark_home(words)):
+            with opened(stage, play.dark_home(words), self._narrator.word("carer")[0]):
                 self._live(stage, words)
         except Stopped:
             pass
@@ -109,6 +109,8 @@ class Demo:
     def _say_where(self, stage: Stage) -> None:
         self._narrator.say("address", address=stage.address)
         self._narrator.say("login", account=stage.account, password=stage.password)
+        say = self._narrator.say
+        say("screen", address=stage.screen, carer=self._narrator.word("carer")[0], pin=stage.pin)
         if not self._options.no_browser and (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
             webbrowser.open(stage.address)
 

@@ -52,9 +52,7 @@ class District:
     async def live(self) -> None:
         """Step every home once a second, until cancelled."""
         count = len(self.homes)
-        await asyncio.gather(
-            *(_live(home, index / count * STEP_S) for index, home in enumerate(self.homes.values()))
-        )
+        await asyncio.gather(*(_live(home, index / count * STEP_S) for index, home in enumerate(self.homes.values())))
 
     async def carry_out(self, order: dict[str, Any]) -> dict[str, Any]:
         """One order; the last home's journal answers. ValueError or KeyError says what is wrong with it."""

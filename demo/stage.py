@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from demo import broker, example
+from demo import broker, example, screen
 from demo.folder import Folder
 from demo.processes import Child, Children
 from demo.registrar import ACCOUNT
@@ -22,7 +22,8 @@ _SCRIPTS = Path(sys.executable).parent
 
 
 class Stage:
-    """Starts all in `open`. `address` is the collector's, `password` that of `account`. Without `mosquitto` (its path)
+    """Starts all in `open`. `address` is the collector's, `password` that of `account`; `screen` is the address of the
+    full home's console, where `pin` is its carer's. Without `mosquitto` (its path)
     the collector is the broker too."""
 
     def __init__(self, folder: Folder, stopping: Stopping, port: int, mosquitto: str | None) -> None:
@@ -30,14 +31,19 @@ class Stage:
         self.account = ACCOUNT
         self.password = secrets.token_urlsafe(9)
         self.address = ""
+        self.pin = screen.new_pin()
+        self.screen = ""
         self._folder = folder
         self._stopping = stopping
         self._port = port
         self._mosquitto = mosquitto
         self._broker_port = 0
 
-    def open(self, dark: str) -> None:
-        """Start everything; `dark` is the home with the cable. Raises ChildDied, TookTooLong, ExampleError, OSError."""
+    def open(self, dark: str, carer: str) -> None:
+        """Start everything; `dark` is the home with the cable, `carer` may operate the full home.
+
+        Raises ChildDied, TookTooLong, ExampleError, OSError.
+        """
         # What needs nothing of the others starts at once; each takes a second or two.
         building = self._folder.path / "building"
         self._serve("building", "shouwang-sim", "home", "--dir", str(building))
@@ -48,11 +54,13 @@ class Stage:
         self.config_file = self._folder.path / "gateway.toml"
         text = example.EXAMPLE.read_text("utf-8")
         data = str(self._folder.path / "gateway")
-        self.config_file.write_text(example.edit(text, data, self._broker_port, ready), encoding="utf-8")
+        text = example.edit(text, data, self._broker_port, ready) + screen.person(carer, self.pin)
+        self.config_file.write_text(text, encoding="utf-8")
         self.setup = config.load(self.config_file)
         self.control = Path(ready["control"])
         command = [str(_SCRIPTS / "shouwang-edge"), "run", "--config", str(self.config_file)]
         self.children.start("gateway", command)
+        self._start_screen()
         self.district = self._start_district(dark)
 
     def operate(self, operation: str, who: str) -> Child:
@@ -94,6 +102,12 @@ class Stage:
         found = self._wait(lambda: _LISTENING.search(child.log.read_text("utf-8", "replace")), "the collector")
         self.address = found[1]
 
+    def _start_screen(self) -> None:
+        command, port = screen.command(self.config_file)
+        self.children.start("console", command)
+        self._wait(lambda: broker.accepts(port), "the console")
+        self.screen = f"http://{broker.LOOPBACK}:{port}"
+
     def _register(self, data: str) -> None:
         passwords = self._folder.path / "password"
         passwords.touch(mode=0o600)
@@ -109,10 +123,10 @@ class Stage:
 
 
 @contextlib.contextmanager
-def opened(stage: Stage, dark: str) -> Iterator[Stage]:
+def opened(stage: Stage, dark: str, carer: str) -> Iterator[Stage]:
     """The stage with everything running; all ends with the block, however it ends."""
     try:
-        stage.open(dark)
+        stage.open(dark, carer)
         yield stage
     finally:
         stage.close()

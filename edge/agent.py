@@ -101,7 +101,7 @@ class Agent:
         self._gateway = Gateway(self.setup, self.clock, self)
         if self.setup.telling is not None:
             self._modem_lock = locks.hold(self._locks, self.setup.telling.sms.device)
-        self._station = Station(self._folder, self._gateway.act, self.status, self._send_test)
+        self._station = Station(self._folder, self._gateway.act, self.status, self._send_test, self.status)
 
     async def _start(self, tasks: list[asyncio.Task[None]]) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -188,11 +188,11 @@ class Agent:
         if self._wiring is not None:
             self._wiring.desk.assert_again()
 
-    def status(self) -> dict[str, Any]:
-        """What the station tells."""
+    def status(self, start: int | None = None) -> dict[str, Any]:
+        """What the station tells; of the points only a page from `start` on, where it is given."""
         wiring = self._wiring
         outputs, sources = (wiring.desk.outputs(), wiring.sources) if wiring is not None else ([], {})
-        return compose_status(self._gateway, sources, outputs)
+        return compose_status(self._gateway, sources, outputs, start)
 
     def _send_test(self, name: str) -> tuple[int | None, list[str]]:
         """A test message to a contact: its ticket, or None with the names that there are."""

@@ -13,6 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from edge.console.paging import Pages
+
 log = logging.getLogger("shouwang.console")
 
 PERIOD_S = 0.5
@@ -22,6 +24,8 @@ PATIENCE_S = 2.5
 LONGEST_REST_S = 2.0
 """Between attempts to reach an agent that is not there; it may start at any moment."""
 LONGEST_ANSWER = 4 << 20
+PAGES_MAX = 200
+"""Ten thousand points: whoever tells more has lost count."""
 
 
 class Silent(Exception):
@@ -40,6 +44,7 @@ class AgentLine:
         self._began_s = time.monotonic()
         self._heard_s: float | None = None
         self._was_well = True
+        self._pages = Pages()
 
     @property
     def quiet_ms(self) -> int:
@@ -56,17 +61,33 @@ class AgentLine:
         rest_s = self._period_s
         while True:
             try:
-                status = await self.ask({"do": "status"})
+                await self._poll()
             except Silent as silent:
+                self._pages.forget()
                 self._say(str(silent))
                 rest_s = min(LONGEST_REST_S, rest_s * 2)
             else:
                 self._say("")
                 rest_s = self._period_s
-                if status.get("ok") is True:
-                    self._heard_s = time.monotonic()
-                    self._pass_on(status)
             await asyncio.sleep(rest_s)
+
+    async def _poll(self) -> None:
+        """The status with the next page of points; with all of them, one by one, where not all are known yet."""
+        for _ in range(PAGES_MAX):
+            status = await self.ask({"do": "page", "from": self._pages.next})
+            if status.get("ok") is not True:
+                raise Silent(f"it refused: {status.get('error')}")
+            now_s = time.monotonic()
+            try:
+                self._pages.take(status, int(now_s * 1000))
+                if self._pages.is_whole:
+                    self._told({**status, "points": self._pages.points(int(now_s * 1000))})
+                    self._heard_s = now_s
+                    return
+            except Exception as error:  # an agent that says something new costs this answer, not all that follow
+                self._heard_s = None
+                raise Silent(f"its status cannot be shown: {error!r}") from error
+        raise Silent("its points have no end")
 
     async def ask(self, question: dict[str, Any]) -> dict[str, Any]:
         """The agent's answer to one question. Raises Silent; never waits for more than two answers' time."""
@@ -95,13 +116,6 @@ class AgentLine:
         if not isinstance(answer, dict):
             raise ValueError("expected an object")
         return answer
-
-    def _pass_on(self, status: dict[str, Any]) -> None:
-        try:
-            self._told(status)
-        except Exception:  # an agent that says something new costs this answer, not all that follow
-            log.exception("the agent's status could not be shown")
-            self._heard_s = None
 
     def _say(self, why: str) -> None:
         """Into the log once per silence, not twice a second."""

@@ -35,13 +35,18 @@ class _Hashed(NamedTuple):
     hash: bytes
 
 
-def hash_pin(pin: str) -> str:
-    """The hash to keep of a new PIN. Raises PinError where it could be guessed at once."""
+def refuse_weak(pin: str) -> None:
+    """Raises PinError for what is no PIN, or could be guessed at once."""
     if not (pin.isascii() and pin.isdecimal() and MIN_DIGITS <= len(pin) <= MAX_DIGITS):
         raise PinError(f"expected {MIN_DIGITS} to {MAX_DIGITS} digits")
     steps = {(int(b) - int(a)) % 10 for a, b in pairwise(pin)}
     if len(steps) == 1 and steps <= {0, 1, 9}:
         raise PinError("expected digits that are not all the same, nor in a row")
+
+
+def hash_pin(pin: str) -> str:
+    """The hash to keep of a new PIN. Raises PinError, as `refuse_weak` does."""
+    refuse_weak(pin)
     salt = secrets.token_bytes(_SALT_BYTES)
     made = _scrypt(pin, _Hashed(_COST, _BLOCK, _PARALLEL, salt, bytes(_HASH_BYTES)))
     return "$".join(("scrypt", str(_COST), str(_BLOCK), str(_PARALLEL), _text(salt), _text(made)))

@@ -107,7 +107,8 @@ def _disabled(point: Status, site: Site) -> dict[str, Any]:
         "point": point["code"],
         "place": point["place"],
         "zone_name": _zone_name(point["zone"], site),
-        **{key: point["disabled"].get(key) for key in ("who", "why", "remaining_ms")},
+        **{key: point["disabled"].get(key) for key in ("why", "remaining_ms")},
+        "who": _person(point["disabled"].get("who")),
     }
 
 
@@ -116,7 +117,7 @@ def _test(item: Status, points: Mapping[str, Status], site: Site) -> dict[str, A
     return {
         "zone": item["zone"],
         "zone_name": _zone_name(item["zone"], site),
-        "who": item.get("who", ""),
+        "who": _person(item.get("who")),
         "remaining_ms": item.get("remaining_ms"),
         "unproven": unproven,
     }
@@ -164,6 +165,12 @@ def _counts(points: Iterable[Status]) -> dict[str, int]:
         "unproven": sum(1 for point in own if point.get("proven_age_ms") is None),
         "unsupervised": sum(1 for point in own if point.get("supervised") is False),
     }
+
+
+def _person(who: object) -> str:
+    """A person's name without the user behind it, which stands in the record beside it."""
+    name, _, user = str(who or "").rpartition(" (")
+    return name if name and user.endswith(")") else str(who or "")
 
 
 def _zone_name(zone: str, site: Site) -> str:

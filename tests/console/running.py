@@ -202,7 +202,7 @@ class FakeAgent:
 
     def operations(self) -> list[dict[str, Any]]:
         """What it was asked but for its status."""
-        return [question for _, question in self.asked if question["do"] != "status"]
+        return [question for _, question in self.asked if question["do"] not in ("status", "page")]
 
     def close(self) -> None:
         """Be gone, as a killed agent is: its socket's name stays."""
@@ -243,8 +243,11 @@ class FakeAgent:
             return b'["not an object"]\n'
         if self.mood == "strange":
             return b'{"ok": true, "points": 7}\n'
-        if question["do"] == "status":
-            return json.dumps(self.status).encode() + b"\n"
+        if question["do"] in ("status", "page"):
+            points = self.status["points"]
+            start = question.get("from", 0)
+            told = {**self.status, "points": points[start : start + 50], "point_count": len(points)}
+            return json.dumps(told).encode() + b"\n"
         if self.mood == "refuse":
             return b'{"ok": false, "error": "no such point", "reason": "unknown_point"}\n'
         return b'{"ok": true}\n'

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from edge import station
+from edge.status import PAGE
 from tests.console.home import Home, home_with_console
 from tests.console.running import NURSE, PIN
 from tests.support import wait_until
@@ -153,3 +155,16 @@ def test_a_browser_that_was_there_first_finds_the_console_when_it_comes(browser:
     # Chromium tries a page again by itself where the connection was refused.
     page.wait_for_selector("body[data-state=rest]", timeout=3 * LATE_MS)
     page.close()
+
+
+def test_the_pages_of_the_real_agent_are_its_status(home: Home) -> None:
+    whole = home.gateway.status()["points"]
+    first = station.ask(home.gateway.data, {"do": "page", "from": 0})
+    last = station.ask(home.gateway.data, {"do": "page", "from": len(whole) - 1})
+    codes = [point["code"] for point in whole]
+    assert [point["code"] for point in first["points"]] == codes[:PAGE]
+    assert [point["code"] for point in last["points"]] == codes[-1:]
+    assert first["point_count"] == last["point_count"] == len(codes)
+    for wrong in (-1, "0", None, True):
+        with pytest.raises(station.StationError):
+            station.ask(home.gateway.data, {"do": "page", "from": wrong})

@@ -99,7 +99,7 @@ def test_the_gateways_own_parts_are_no_points_of_the_installer() -> None:
 
 
 def test_what_is_disabled_and_tested_says_by_whom_and_until_when() -> None:
-    off = point("smoke-203", disabled={"who": "李护士", "why": "施工动火", "remaining_ms": 60_000})
+    off = point("smoke-203", disabled={"who": "李护士 (shouwang)", "why": "施工动火", "remaining_ms": 60_000})
     test = {"zone": "f2", "who": "陈师傅", "remaining_ms": 5, "unproven": ["smoke-204", "gone"]}
     shown = view.panel({**STATUS, "points": [off, POINTS[1]], "tests": [test]}, SITE)
     assert shown["disabled"] == [
