@@ -45,14 +45,15 @@ def mosquitto(folder: Path) -> Iterator[int]:
     path.write_text(_CONFIGURATION.format(port=port), "ascii")
     process = subprocess.Popen([program, "-c", str(path)], stderr=subprocess.DEVNULL)
     try:
-        _wait(port)
+        wait_for(port)
         yield port
     finally:
         process.terminate()
         process.wait()
 
 
-def _wait(port: int) -> None:
+def wait_for(port: int) -> None:
+    """Until somebody listens. Raises NoBroker."""
     until_s = time.monotonic() + _STARTS_WITHIN_S
     while time.monotonic() < until_s:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1.0):

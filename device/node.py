@@ -118,6 +118,7 @@ class Node:
         """A fresh connection: listen, say how things stand, and say again what nobody has acknowledged."""
         self._up_ms = now_ms
         self._client.subscribe([self._topics[channel] for channel in node_wire.DOWN], now_ms)
+        self._faults = self._find_faults()
         self._send_beat(now_ms)
         for entry in self.reports.unsettled(list(self._client.unsettled)):
             self._send_report(entry, now_ms, entry.pid)

@@ -22,6 +22,7 @@ from edge.config import Setup
 from edge.core.signals import Signals
 from edge.core.values import Class
 from edge.gateway import Gateway
+from edge.nodes.service import services
 from edge.own_points import is_reserved
 from edge.schema import ConfigError
 from edge.sources import Site, Source
@@ -96,12 +97,14 @@ class Agent:
             self._folder,
             lambda: self._gateway.journal.waiting_since_ms(),
             lambda: any(item.condition is Class.FIRE for item in self._gateway.report.active),
+            lambda: self._gateway.engine.panel.reset is not None,
         )
         self._wiring = Wiring(self.setup, site, self._watch)
         self._gateway = Gateway(self.setup, self.clock, self)
         if self.setup.telling is not None:
             self._modem_lock = locks.hold(self._locks, self.setup.telling.sms.device)
-        self._station = Station(self._folder, self._gateway.act, self.status, self._send_test, self.status)
+        more = services(self._wiring.sources, self._gateway.record, self.clock.mono_ms)
+        self._station = Station(self._folder, self._gateway.act, self.status, self._send_test, self.status, more)
 
     async def _start(self, tasks: list[asyncio.Task[None]]) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):

@@ -18,6 +18,7 @@ from edge.console import command as console_command
 from edge.enrol import add_enrol
 from edge.field import commission, records, simulate
 from edge.journal import JournalError
+from edge.nodes import command as nodes_command
 from edge.own_points import is_reserved
 from edge.probe.command import add_probe
 from edge.rule_text import rule_text
@@ -80,6 +81,7 @@ def _parser() -> argparse.ArgumentParser:
     records.add(commands, _command)
     simulate.add(commands, _command)
     commission.add(commands, _command)
+    nodes_command.add_commands(commands, _command)
     return parser
 
 

@@ -9,6 +9,7 @@
     {"do": "end_walk_test", "who": "李护士"}
     {"do": "sms_test", "to": NAME of a contact}     the answer has a "ticket" that stands in status["sms"]["tests"]
     {"do": "answer", "subject": ID of the question, "who": "李护士", "why": "在岗"}
+    {"do": "node_update" | "node_identify" | "node_self_test" | "node_restart", "subject": NODE, "who": "安装工小王"}
 
 The answer is one line: {"ok": true, ...} or {"ok": false, "error": "...", "reason": CODE}; the codes are those of
 `edge.core.values.Refusal`, and "bad_request" for what is no question. A reason of "last_detector" is asked again with
@@ -24,7 +25,7 @@ import os
 import pwd
 import socket
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +77,8 @@ class StationError(Exception):
 
 class Station:
     """Serves the socket in `folder`. `act` carries out, `status` tells, `page` tells with a few points only, so that
-    whoever asks all the time takes no more than a millisecond of the loop's at once."""
+    whoever asks all the time takes no more than a millisecond of the loop's at once. `more` are services by the word
+    that asks for one, which get a subject and a person and say what is wrong, if anything is."""
 
     def __init__(
         self,
@@ -85,12 +87,14 @@ class Station:
         status: Callable[[], dict[str, Any]],
         send_test: SendTest = lambda name: (None, []),
         page: Callable[[int], dict[str, Any]] | None = None,
+        more: Mapping[str, Callable[[str, str], str]] | None = None,
     ) -> None:
         self._path = folder / SOCKET_NAME
         self._act = act
         self._status = status
         self._send_test = send_test
         self._page = page or (lambda _: status())
+        self._more = more or {}
         self._server: asyncio.Server | None = None
         self._callers: list[asyncio.StreamWriter] = []
 
@@ -141,6 +145,8 @@ class Station:
         try:
             if asked["do"] == "page":
                 return self._paged(asked.get("from"))
+            if asked["do"] in self._more:
+                return self._service(asked, user)
             return {"ok": True, **self._status()} if asked["do"] == "status" else self._operate(asked, user)
         except Exception:  # an act that fails is no end of the agent, and whoever asked has to know
             log.exception("%s failed", asked["do"])
@@ -150,6 +156,15 @@ class Station:
         if not isinstance(start, int) or isinstance(start, bool) or start < 0:
             return _refusal("from: expected the number of a point, 0 or more")
         return {"ok": True, **self._page(start)}
+
+    def _service(self, asked: dict[str, Any], user: str) -> dict[str, Any]:
+        name, subject = asked.get("who", ""), asked.get("subject", "")
+        if not _is_line(name, NAME_MAX) or not _is_line(subject, SUBJECT_MAX):
+            return _refusal(f"who and subject: expected one line each, at most {NAME_MAX} and {SUBJECT_MAX} characters")
+        if not name.strip():
+            return _refusal(ERRORS[Refusal.NO_NAME], Refusal.NO_NAME)
+        said = self._more[asked["do"]](subject, f"{name.strip()} ({user})")
+        return _refusal(said) if said else {"ok": True}
 
     def _operate(self, asked: dict[str, Any], user: str) -> dict[str, Any]:
         if asked["do"] == "sms_test":

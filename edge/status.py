@@ -10,6 +10,7 @@ from typing import Any
 from edge import view
 from edge.core.values import Unknown
 from edge.gateway import Gateway
+from edge.nodes.service import nodes_of
 from edge.own_points import LINK_POINT
 from edge.sources import Source
 
@@ -52,6 +53,7 @@ def compose_status(
             **asdict(gateway.uplink.counters),
         },
         "sms": None if gateway.sms is None else gateway.sms.status(),
+        "nodes": nodes_of(sources.values()),
         "sources": {name: dict(source.counters()) for name, source in sources.items()},
     }
 

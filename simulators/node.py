@@ -24,7 +24,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from simulators.faults import FaultBoard, Late
 
 PLACE = "node"
-FULL_MV, LOW_MV = 4100, 3200
+FULL_MV, LOW_MV = 3500, 2600
 TURN_S = 0.02
 AGAIN_S = 10.0
 HARDWARE = "7cdfa1000301"

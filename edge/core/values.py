@@ -81,6 +81,7 @@ class Kind(StrEnum):
     SMS_REPLY = "sms_reply"
     SMS_CHECK = "sms_check"
     CALL = "call"
+    SERVICE = "service"
 
 
 class Operation(StrEnum):

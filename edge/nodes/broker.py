@@ -8,23 +8,17 @@ Sessions outlive a restart, so that an order waits for a sleeping node.
     acl         the rights
 """
 
-import grp
 import hashlib
-import os
 import secrets
 from base64 import b64decode, b64encode
-from contextlib import suppress
 from hmac import compare_digest
 from pathlib import Path
 from typing import NamedTuple
 
 from device import node_wire, wire
-from edge.nodes.folder import Folder, make_folder, new_password, write_private
+from edge.nodes.folder import GATEWAY_PASSWORD, READABLE, Folder, make_folder, new_password, write_private
 
 CONFIGURATION, USERS, RIGHTS = "mosquitto.conf", "passwd", "acl"
-BROKER_GROUP = "mosquitto"
-READABLE = 0o640
-"""The broker runs as a user of its own, who reads these as the folder's group."""
 ITERATIONS = 20_000
 """Passwords here are 128 random bits, so this protects nothing more; it is what a node's connect may cost (15 ms)."""
 SALT_BYTES = 12
@@ -41,7 +35,7 @@ class Listener(NamedTuple):
     address: str = "0.0.0.0"
     certificate: str = ""
     key: str = ""
-    store: str = "/var/lib/mosquitto"
+    store: str = "/var/lib/shouwang-nodes"
 
 
 def configuration(folder: Path, listener: Listener) -> str:
@@ -101,14 +95,12 @@ def is_password(line: str, password: str) -> bool:
 def write(folder: Path, gateway: str, listener: Listener) -> None:
     """Write all that the broker needs, and the gateway's password where there is none. OSError."""
     make_folder(folder)
-    own = folder / "gateway.password"
+    own = folder / GATEWAY_PASSWORD
     if not own.exists():
         write_private(own, new_password() + "\n", READABLE)
     set_user(folder, gateway, Folder(folder).password())
     write_private(folder / RIGHTS, rights(gateway), READABLE)
     write_private(folder / CONFIGURATION, configuration(folder, listener), READABLE)
-    for path in (folder, folder / RIGHTS, folder / CONFIGURATION):
-        _give_to_broker(path)
 
 
 def set_user(folder: Path, user: str, password: str | None) -> None:
@@ -121,10 +113,3 @@ def set_user(folder: Path, user: str, password: str | None) -> None:
     lines = [line for line in lines if not line.startswith(f"{user}:")]
     lines += [user_line(user, password)] if password is not None else []
     write_private(path, "\n".join(sorted(lines)) + "\n", READABLE)
-    _give_to_broker(path)
-
-
-def _give_to_broker(path: Path) -> None:
-    """Let the broker's user read it, where there is one and we may say so; else the administrator has to."""
-    with suppress(KeyError, PermissionError):
-        os.chown(path, -1, grp.getgrnam(BROKER_GROUP).gr_gid)

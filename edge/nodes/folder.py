@@ -8,12 +8,15 @@ folder with what is flashed on it and the key that its updates are signed with.
     n1/key              64 hex digits
     n1/kind             mains or sleeping
 
-Everything in it is readable by its owner and group at most; a secret that others may read is refused.
+Everything in it is readable by its owner and the group of the agent at most, what is flashed by its owner alone; a
+secret that others may read is refused.
 """
 
+import grp
 import os
 import re
 import secrets
+from contextlib import suppress
 from pathlib import Path
 
 from device import node_wire
@@ -22,6 +25,9 @@ from edge.uplink.config import read_secret
 GATEWAY_PASSWORD = "gateway.password"
 BOARD, RELEASE, KEY, KIND = "board.py", "release", "key", "kind"
 PRIVATE = 0o600
+READABLE = 0o640
+"""For what agent and broker read: as the group below, whose user they both are."""
+GROUP = "shouwang"
 _KEY = re.compile(r"[0-9a-f]{64}")
 
 
@@ -62,6 +68,7 @@ def make_folder(path: Path) -> None:
     """A folder that only its owner and group enter; one that others may enter is closed to them."""
     path.mkdir(mode=0o750, parents=True, exist_ok=True)
     path.chmod(path.stat().st_mode & ~0o007)
+    _share(path)
 
 
 def write_private(path: Path, text: str, mode: int = PRIVATE) -> None:
@@ -74,7 +81,15 @@ def write_private(path: Path, text: str, mode: int = PRIVATE) -> None:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
+    if mode & 0o040:
+        _share(draft)
     draft.replace(path)
+
+
+def _share(path: Path) -> None:
+    """Let the agent's user read it, where there is one and we may say so; else the administrator has to."""
+    with suppress(KeyError, PermissionError):
+        os.chown(path, -1, grp.getgrnam(GROUP).gr_gid)
 
 
 def new_password() -> str:

@@ -46,7 +46,8 @@ class Described(NamedTuple):
 class Site(NamedTuple):
     """What the installation gives to every source: the folder of locks, whether simulated back-ends are allowed, the
     clock; and for one that is acknowledged to: `folder`, where it may keep what has to outlive the process (None:
-    nowhere), `waiting_since_ms` (`Journal.waiting_since_ms`) and whether a fire stands, for any thread to ask.
+    nowhere), `waiting_since_ms` (`Journal.waiting_since_ms`); and, for any thread to ask, whether a fire stands and
+    whether a reset waits for readings that are made after it was asked for.
     """
 
     locks: Path
@@ -55,6 +56,7 @@ class Site(NamedTuple):
     folder: Path | None = None
     waiting_since_ms: Callable[[], int | None] = lambda: None
     is_fire: Callable[[], bool] = lambda: False
+    is_resetting: Callable[[], bool] = lambda: False
 
 
 class Source(Protocol):

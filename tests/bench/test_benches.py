@@ -86,3 +86,13 @@ def test_node_firmware():
     figures = bench("node_firmware", "--publishes", "40", "--cycles", "200")
     assert (figures["publishes"], figures["arrived"], figures["doubled"]) == (40, 40, 0)
     assert 0 < figures["heap_first_bytes"] <= figures["heap_most_bytes"] < figures["heap_budget_bytes"]
+
+
+def test_node():
+    need("mosquitto", "the nodes' broker")
+    need("node", "a node's firmware in real MicroPython")
+    figures = bench("node", "--trials", "2")
+    assert (figures["trials"], figures["debounce_ms"]) == (2, 20)
+    assert 0 < figures["p50_ms"] <= figures["p99_ms"] <= figures["max_ms"]
+    assert figures["reports"] >= 4
+    assert figures["broker_alone_ms"].keys() == {"p50", "p99"}

@@ -77,12 +77,12 @@ def value_of(reading: Reading) -> int | Unknown:
     return reading.value
 
 
-async def until(condition: Callable[[], object], what: object = "") -> None:
-    """Wait for a condition; fails after DEADLINE_S."""
+async def until(condition: Callable[[], object], what: object = "", within_s: float = DEADLINE_S) -> None:
+    """Wait for a condition; fails after `within_s`."""
     loop = asyncio.get_running_loop()
-    end_s = loop.time() + DEADLINE_S
+    end_s = loop.time() + within_s
     while not condition():
-        assert loop.time() < end_s, f"waited {DEADLINE_S} s for {what}"
+        assert loop.time() < end_s, f"waited {within_s} s for {what}"
         await asyncio.sleep(0.002)
 
 

@@ -40,7 +40,7 @@ async def test_a_contact_is_a_reading_and_then_acknowledged(broker: Mosquitto, t
             await heard.until("smoke-1", 1)
             await until(lambda: not n1.kept, "the acknowledgement")
             assert heard.last("lid-1") == 0
-            assert heard.last("cell-1") == 4100
+            assert heard.last("cell-1") == 3500
             assert heard.last(OWN) == 0
             assert n1.wall_ms is not None
             assert heard.of("smoke-2") == []
@@ -169,6 +169,31 @@ async def test_a_replaced_board_is_a_fault_and_never_normal_and_its_alarm_is_hea
             n1.faults.heal_all()
             n1.beat()
             await heard.until(OWN, 0)
+            await heard.until("smoke-1", 1)
+
+
+@on_a_loop
+async def test_a_battery_that_runs_low_is_read(broker: Mosquitto, tmp_path: Path):
+    async with running(open_nodes(broker.port, tmp_path)) as heard:
+        with node("n1", broker.port) as n1:
+            n1.faults.inject("node", "low_battery", 0)
+            n1.beat()
+            await heard.until("cell-1", 2600)
+
+
+@on_a_loop
+async def test_a_node_that_says_nothing_gives_no_reading(broker: Mosquitto, tmp_path: Path):
+    async with running(open_nodes(broker.port, tmp_path)) as heard:
+        with node("n1", broker.port, every_s=0.1) as n1:
+            await heard.more("smoke-1", 2)
+            n1.faults.inject("node", "silent", 0)
+            n1.set("smoke", 1)
+            with node("n2", broker.port, every_s=0.1):
+                await heard.more("smoke-2", 3)
+                count = len(heard.of("smoke-1"))
+                await heard.more("smoke-2", 5)
+                assert len(heard.of("smoke-1")) == count
+            n1.faults.heal_all()
             await heard.until("smoke-1", 1)
 
 

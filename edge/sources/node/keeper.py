@@ -64,8 +64,9 @@ class Keeper:
         return table if isinstance(table, dict) else None
 
     def start(self) -> None:
-        """Begin to keep."""
-        self._thread.start()
+        """Begin to keep, if that has not begun."""
+        if not self._thread.is_alive() and not self._stop.is_set():
+            self._thread.start()
 
     def decided(self, receipt: Receipt) -> None:
         """The engine has decided on a report, a moment ago. From the loop's thread; never waits."""
@@ -76,7 +77,7 @@ class Keeper:
         self._stop.set()
         self._decided.put(None)
         if self._thread.is_alive():
-            self._thread.join(1.0)
+            self._thread.join(0.5)
 
     def _run(self) -> None:
         while (first := self._decided.get()) is not None:

@@ -74,7 +74,7 @@ class Reception:
         self.beat: node_wire.Beat | None = None
         self.heard_ms: int | None = None
         self.is_replaced = False
-        self.note = ""  # what else is wrong: an update that was rolled back
+        self._note = ""
         self.counters: Counter[str] = Counter()
         self.unkept = 0  # counted reports of which nobody knows yet that they are kept
         self._kept: dict[str, int] = {}
@@ -134,6 +134,13 @@ class Reception:
     def due_ms(self) -> int | None:
         """When to ask again."""
         return None if self._held is None else self._held[1]
+
+    def noted(self, note: str) -> Sequence[Reading]:
+        """What somebody else finds wrong with the node, "" for nothing: an update that failed."""
+        if note == self._note or self.beat is None:
+            return ()
+        self._note = note
+        return [self._own(self.beat)]
 
     def unreachable(self) -> Sequence[Reading]:
         """The broker is gone: nothing is known of any input."""
@@ -228,8 +235,8 @@ class Reception:
             self._lost = 0
         if beat.dropped_alarms:
             troubles.append(f"dropped_alarms={beat.dropped_alarms}")
-        if self.note:
-            troubles.append(self.note)
+        if self._note:
+            troubles.append(self._note)
         return Reading(self._own_point, int(bool(troubles)), None, " ".join(troubles))
 
 

@@ -26,7 +26,8 @@ KEEPALIVE_MS = 20_000
 LOOK_S = 1.0
 HANGS_MS = 30_000
 """A worker that has not turned for so long is given up."""
-CLOSE_WITHIN_S = 2.0
+CLOSE_WITHIN_S = 0.5
+"""The loop waits for it, once, at the end or at a reload."""
 
 
 class NodeSource:
@@ -46,7 +47,9 @@ class NodeSource:
         kept = None if site.folder is None else site.folder / f"nodes-{config.name}"
         self._keeper = Keeper(kept, site.clock, site.waiting_since_ms, self._kept)
         self._receptions: dict[str, Reception] = {}
-        self._updates = Updates(carried(), self._keys())
+        release = carried()
+        self.version = release.version
+        self._updates = Updates(release, self._keys())
         offered: dict[str, Any] = {}
         for entry in config.node:
             saved = self._keeper.load(entry.code)
@@ -62,9 +65,11 @@ class NodeSource:
         while True:
             self._worker = worker = self._made()
             worker.thread.start()
-            while worker.thread.is_alive() and self._site.clock.mono_ms() - worker.turned_ms < HANGS_MS:
-                await asyncio.sleep(LOOK_S)
-            worker.stop()
+            try:
+                while worker.thread.is_alive() and self._site.clock.mono_ms() - worker.turned_ms < HANGS_MS:
+                    await asyncio.sleep(LOOK_S)
+            finally:
+                worker.stop()
             self._counters["restarts"] += 1
             self._changes.say("", "the thread that talks with the nodes hangs; another takes over")
 
@@ -87,11 +92,10 @@ class NodeSource:
         """Each node as it was heard last, for status and list."""
         return [self._shown(code, reception) for code, reception in self._receptions.items()]
 
-    def update(self, nodes: Sequence[str]) -> list[str]:
-        """Have nodes updated, those on the mains first; the codes that are none of ours."""
-        known = [code for code in nodes if code in self._receptions]
-        self._updates.ask(sorted(known, key=lambda code: self._receptions[code].entry.is_sleeping))
-        return [code for code in nodes if code not in self._receptions]
+    def update(self, nodes: Sequence[str]) -> None:
+        """Have nodes updated, those on the mains first: a round does not wait a day for them."""
+        if self._worker is not None:
+            self._worker.update(sorted(nodes, key=lambda code: self._receptions[code].entry.is_sleeping))
 
     def order(self, node: str, order: str) -> bool:
         """Have a node do something; False where it is none of ours or nobody can be told."""
@@ -123,7 +127,7 @@ class NodeSource:
     def _made(self) -> Worker:
         return Worker(
             self._access, self._config.where, self._receptions, self._updates, self._site.clock, self._site.is_fire,
-            self._hand, self._counters, self._changes,
+            self._site.is_resetting, self._hand, self._counters, self._changes,
         )  # fmt: skip
 
     def _access(self) -> Access:

@@ -27,6 +27,8 @@ from edge.sources.seam import Changes
 log = logging.getLogger(__name__)
 
 TURN_MS = 1_000
+RESET_ASK_MS = 2_000
+"""How often nodes are asked how things stand while a reset waits for that."""
 MOST_WAITING = 1_000
 """Deliveries that the loop has not taken, beyond which nothing more is read."""
 REDIAL_FIRST_S, REDIAL_CAP_S = 0.2, 5.0
@@ -50,22 +52,26 @@ class Worker:
         updates: Updates,
         clock: Clock,
         is_fire: Callable[[], bool],
+        is_resetting: Callable[[], bool],
         deliver: Callable[[Sequence[Reading], Receipt | None], bool],
         counters: Counter[str],
         changes: Changes,
     ) -> None:
         self._access, self._where, self._receptions, self._updates = access, where, receptions, updates
-        self._clock, self._is_fire, self._deliver = clock, is_fire, deliver
+        self._clock, self._deliver = clock, deliver
+        self._is_fire, self._is_resetting = is_fire, is_resetting
         self._counters, self._changes = counters, changes
         self._wake_in, self._wake_out = socket.socketpair()
         self._wake_in.setblocking(False)
         self._wake_out.setblocking(False)
         self._connection: Connection | None = None
+        self._asked_ms = 0
         self._backoff = Backoff(REDIAL_FIRST_S, REDIAL_CAP_S, random.Random())
         self._is_greeted = False
         self._is_stopped = False
         self._kept: deque[Receipt] = deque()
         self._orders: deque[tuple[str, str]] = deque()
+        self._to_update: deque[Sequence[str]] = deque()
         self._foreign: set[str] = set()
         self.handed = 0
         self.taken = 0  # of those, by the loop; written by its thread alone
@@ -87,6 +93,11 @@ class Worker:
     def order(self, node: str, order: str) -> None:
         """Have a node do something. Never waits."""
         self._orders.append((node, order))
+        self.wake()
+
+    def update(self, nodes: Sequence[str]) -> None:
+        """Have nodes updated, in this order. Never waits."""
+        self._to_update.append(nodes)
         self.wake()
 
     def wake(self) -> None:
@@ -169,6 +180,13 @@ class Worker:
             self._hand(reception.due(now_ms))
         self._acknowledge_kept(connection)
         self._send_orders(connection)
+        while self._to_update:
+            self._updates.ask(self._to_update.popleft())
+            if self._is_greeted:
+                self._ask_for_beats(connection)
+        # A reset gives up before a node beats by itself.
+        if self._is_greeted and self._is_resetting() and now_ms - self._asked_ms >= RESET_ASK_MS:
+            self._ask_for_beats(connection)
 
     def _wait_for_loop(self) -> None:
         self._wake_in.settimeout(0.05)
@@ -191,6 +209,10 @@ class Worker:
         self._counters["connections"] += 1
         self._changes.say("", "")
         connection.subscribe(TOPICS)
+        self._ask_for_beats(connection)
+
+    def _ask_for_beats(self, connection: Connection) -> None:
+        self._asked_ms = self._clock.mono_ms()
         for code, reception in self._receptions.items():
             if not reception.entry.is_sleeping:
                 self._say(connection, code, node_wire.Order(token_hex(8), "beat"), qos=0)
@@ -258,7 +280,7 @@ class Worker:
         self._note_update(node, self._receptions[node])
 
     def _note_update(self, node: str, reception: Reception) -> None:
-        reception.note = "update_failed" if node in self._updates.failed else ""
+        self._hand(reception.noted("update_failed" if node in self._updates.failed else ""))
 
     def _acknowledge_kept(self, connection: Connection) -> None:
         while self._kept:
