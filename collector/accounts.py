@@ -9,11 +9,14 @@ import hashlib
 import hmac
 import secrets
 from collections import OrderedDict
+from dataclasses import dataclass
+from datetime import datetime
 from typing import NamedTuple
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
+from collector.access import Visitor, homes_of
 from collector.clock import Clock
 from collector.store import people
 from collector.store.reader import Reader, Session
@@ -21,10 +24,12 @@ from collector.store.writer import Writer
 
 MIN_PASSWORD = 10
 MAX_PASSWORD = 200
-IDLE_END_MS = 12 * 3_600_000
+IDLE_END_MS = 30 * 60_000
+"""A session that nobody uses ends after this. A board left open goes on watching, and acts no more without a login: one
+that went dark in the night would hide the next alarm."""
 LATEST_END_MS = 7 * 86_400_000
 CHECK_AGAIN_MS = 3_000  # a removed account is out within this
-SAY_USED_MS = 300_000
+SAY_USED_MS = 60_000
 FREE_FAILURES = 5
 FIRST_WAIT_MS = 30_000
 LONGEST_WAIT_MS = 900_000
@@ -53,13 +58,6 @@ class Login(NamedTuple):
 
     name: str
     token: str
-
-
-class Visitor(NamedTuple):
-    """Who sends a request: an account's name and the secret that its forms carry."""
-
-    name: str
-    csrf: str
 
 
 def hash_password(password: str) -> str:
@@ -98,6 +96,17 @@ class Brake:
         return self._failures.get(key, (0, 0))[1]
 
 
+@dataclass(slots=True)
+class _Known:
+    """A session as last read. What was used since is kept here too, so that a dead disk logs nobody out."""
+
+    checked_ms: int
+    session: Session | None
+    used_ms: int = 0
+    watched_ms: int = 0
+    said_ms: int = 0
+
+
 class Accounts:
     """Logs people in and out and knows them again. Lives on the event loop."""
 
@@ -107,7 +116,7 @@ class Accounts:
         self._clock = clock
         self._brake = Brake()
         self._one_at_a_time = asyncio.Semaphore(1)
-        self._known: OrderedDict[str, tuple[int | None, int, Session | None]] = OrderedDict()
+        self._known: OrderedDict[str, _Known] = OrderedDict()
 
     async def log_in(self, name: str, password: str, address: str) -> Login:
         """Begin a session. Raises WrongPassword, TooManyFailures, StoreError."""
@@ -124,7 +133,7 @@ class Accounts:
         token = secrets.token_urlsafe(32)
         digest, csrf = _digest(token), secrets.token_urlsafe(24)
         ended_ms = self._clock.wall_ms() - IDLE_END_MS
-        begin = self._writer.run(lambda intake: people.begin_session(intake, digest, name, csrf, ended_ms))
+        begin = self._writer.run(lambda intake: people.begin_session(intake, digest, name, csrf, address, ended_ms))
         await asyncio.wrap_future(begin)
         return Login(name, token)
 
@@ -134,32 +143,54 @@ class Accounts:
         self._known.pop(digest, None)
         await asyncio.wrap_future(self._writer.run(lambda intake: people.end_session(intake, digest)))
 
-    async def visitor(self, token: str | None) -> Visitor | None:
-        """Whose token that is; None for nobody's, or one that has ended."""
+    async def visitor(self, token: str | None, *, uses: bool = False, watches: bool = False) -> Visitor | None:
+        """Whose token that is; None for nobody's, or one that has ended. `uses`: a person asks for something;
+        `watches`: an open board asks by itself."""
         if not token or len(token) > 100:
             return None
-        digest, now_ms = _digest(token), self._clock.mono_ms()
-        checked_ms, said_ms, session = self._known.get(digest, (None, now_ms - SAY_USED_MS - 1, None))
-        if checked_ms is None or now_ms - checked_ms > CHECK_AGAIN_MS:
-            session = await asyncio.to_thread(self._reader.session, digest)
-            checked_ms = now_ms
-        if session is None or self._has_ended(session):
+        digest, now_ms = _digest(token), self._clock.wall_ms()
+        known = await self._look_up(digest)
+        session = known.session
+        if session is None or self._has_ended(known, session):
             self._known.pop(digest, None)
             return None
-        if now_ms - said_ms > SAY_USED_MS:
-            said_ms = now_ms
-            self._writer.run(lambda intake: people.use_session(intake, digest))
-        self._remember(digest, (checked_ms, said_ms, session))
-        return Visitor(session.account, session.csrf)
+        is_idle = now_ms - known.used_ms > IDLE_END_MS
+        if uses and not is_idle:
+            known.used_ms = now_ms
+        if watches:
+            known.watched_ms = now_ms
+        if (uses or watches) and abs(now_ms - known.said_ms) > SAY_USED_MS:
+            known.said_ms = now_ms
+            used_ms, watched_ms = known.used_ms, known.watched_ms
+            self._writer.run(lambda intake: people.use_session(intake, digest, used_ms, watched_ms))
+        return self._visitor(digest, session, is_idle)
 
-    def _remember(self, digest: str, known: tuple[int | None, int, Session | None]) -> None:
-        self._known[digest] = known
-        if len(self._known) > REMEMBERED:
-            self._known.popitem(last=False)
+    async def _look_up(self, digest: str) -> _Known:
+        now_ms = self._clock.mono_ms()
+        known = self._known.get(digest)
+        if known is None or now_ms - known.checked_ms > CHECK_AGAIN_MS:
+            session = await asyncio.to_thread(self._reader.session, digest)
+            known = self._known.setdefault(digest, _Known(now_ms, session))
+            known.checked_ms, known.session = now_ms, session
+            if session is not None:
+                known.used_ms = max(known.used_ms, session.used_ms)
+                known.watched_ms = max(known.watched_ms, session.watched_ms)
+            if len(self._known) > REMEMBERED:
+                self._known.popitem(last=False)
+        return known
 
-    def _has_ended(self, session: Session) -> bool:
+    def _visitor(self, digest: str, session: Session, is_idle: bool) -> Visitor:
+        standing = session.standing
+        today = datetime.fromtimestamp(self._clock.wall_ms() / 1000).date().isoformat()
+        homes = homes_of(standing, session.in_street, session.given, today)
+        return Visitor(
+            session.account, standing.role, homes, standing.rights, standing.organisation, session.csrf, digest, is_idle
+        )
+
+    def _has_ended(self, known: _Known, session: Session) -> bool:
         now_ms = self._clock.wall_ms()
-        return now_ms - session.used_ms > IDLE_END_MS or now_ms - session.started_ms > LATEST_END_MS
+        unused_ms = now_ms - max(known.used_ms, known.watched_ms)
+        return unused_ms > IDLE_END_MS or now_ms - session.started_ms > LATEST_END_MS
 
     def _is_right(self, name: str, password: str) -> bool:
         account = self._reader.account(name)

@@ -4,14 +4,14 @@ from importlib.resources import files
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, RedirectResponse, Response
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from collector import models
-from collector.routes import Services, board, ops, pages, stream
+from collector.routes import Services, board, check_declared, ops, pages, stream
 from collector.settings import is_loopback
 
 MAX_BODY_BYTES = 16 * 1024
@@ -43,6 +43,7 @@ def make_app(parts: Services) -> FastAPI:
     app.state.services = parts
     for router in (board.router, stream.router, ops.router, pages.router):
         app.include_router(router)
+    check_declared(app)
     app.mount("/static", StaticFiles(directory=str(files("collector") / "web" / "static")), name="static")
     app.add_exception_handler(HTTPException, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)
@@ -106,8 +107,10 @@ def _problem(status: int, sentence: str) -> JSONResponse:
     return JSONResponse({"error": sentence}, status)
 
 
-async def _refused(request: Request, error: Exception) -> JSONResponse:
+async def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
+    if error.status_code == 401 and request.method == "GET" and not request.url.path.startswith("/api/"):
+        return RedirectResponse("/login", 303)  # a page: to the way in
     sentences = {404: f"there is nothing at {request.url.path}", 405: f"{request.method} is not possible here"}
     is_default = error.detail in ("Not Found", "Method Not Allowed")
     response = _problem(error.status_code, sentences[error.status_code] if is_default else str(error.detail))

@@ -1,7 +1,6 @@
 """`shouwang-collector`: serve the board, keep its accounts and homes, check and rebuild what is stored."""
 
 import argparse
-import getpass
 import json
 import logging
 import re
@@ -11,26 +10,20 @@ from pathlib import Path
 from typing import TypeVar
 
 from collector import audit, view
-from collector.accounts import hash_password
 from collector.board import Board, fold_all
 from collector.clock import SYSTEM
 from collector.identity.authority import AuthorityError
 from collector.identity.commands import add_authority, add_bundle_options, add_enrolment, enrol_if_possible
+from collector.offline import Refused, ensure_store, need_store, read, write
 from collector.serve import CannotServe, locked, serve
 from collector.settings import SILENT_AFTER_MAX_MS, Broker, Settings, address, duration_ms, is_loopback
 from collector.store import StoreError, people
 from collector.store.backup import back_up
-from collector.store.intake import Intake
-from collector.store.reader import Reader
 from collector.store.schema import FILE
-from collector.store.writer import Writer
+from collector.usercommands import add_user
 
 EXIT_WRONG = 2
 T = TypeVar("T")
-
-
-class Refused(Exception):
-    """What is asked for cannot be done, in a sentence."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -77,39 +70,23 @@ def _serve(options: argparse.Namespace) -> int:
     return 0
 
 
-def _user(options: argparse.Namespace) -> int:
-    if options.act == "list":
-        _ensure_store(options.data)
-        for name in _read(options.data, lambda reader: reader.accounts()):
-            print(name)
-        return 0
-    name = _account_name(options.name)
-    if options.act == "remove":
-        _write(options.data, lambda intake: people.remove_account(intake, name))
-        return 0
-    password = _password(options)
-    change = people.add_account if options.act == "add" else people.change_password
-    _write(options.data, lambda intake: change(intake, name, password))
-    return 0
-
-
 def _home(options: argparse.Namespace) -> int:
     if options.act == "list":
-        _ensure_store(options.data)
-        for code, name in _read(options.data, lambda reader: reader.homes()):
+        ensure_store(options.data)
+        for code, name in read(options.data, lambda reader: reader.homes()):
             print(f"{code}\t{name}")
         return 0
     if not re.fullmatch(r"[A-Za-z0-9._-]{1,40}", options.code):
         raise Refused(f"expected a code of letters, digits, - _ . only, got {options.code!r}")
     if not options.name.strip():
         raise Refused("expected the home's name, got none")
-    _write(options.data, lambda intake: people.name_home(intake, options.code, options.name.strip()))
+    write(options.data, lambda intake: people.name_home(intake, options.code, options.name.strip(), options.street))
     return enrol_if_possible(options)
 
 
 def _verify(options: argparse.Namespace) -> int:
-    _need_store(options.data)
-    results = _read(options.data, lambda reader: list(audit.audit_all(reader)))
+    need_store(options.data)
+    results = read(options.data, lambda reader: list(audit.audit_all(reader)))
     for result in results:
         where = f"{result.home}/{result.gateway}" if result.gateway else "the collector's own log"
         verdict = "ok" if not result.faults else f"{len(result.faults)} faults"
@@ -120,10 +97,10 @@ def _verify(options: argparse.Namespace) -> int:
 
 
 def _rebuild(options: argparse.Namespace) -> int:
-    _need_store(options.data)
+    need_store(options.data)
     with locked(options.data):
-        moved = _write(options.data, lambda intake: intake.recount())
-        board = _read(options.data, lambda reader: fold_all(Board(), reader.records()))
+        moved = write(options.data, lambda intake: intake.recount())
+        board = read(options.data, lambda reader: fold_all(Board(), reader.records()))
     print(f"positions corrected: {moved}", file=sys.stderr)
     now = view.Moment(SYSTEM.wall_ms(), SYSTEM.mono_ms(), None, options.silent_after)
     print(json.dumps(view.board_view(board, now), ensure_ascii=False))
@@ -131,67 +108,13 @@ def _rebuild(options: argparse.Namespace) -> int:
 
 
 def _backup(options: argparse.Namespace) -> int:
-    _need_store(options.data)
+    need_store(options.data)
     try:
         size = back_up(options.data, options.to)
     except OSError as error:
         raise Refused(str(error)) from error
     print(f"{options.to}: {size} bytes; to restore, end the collector and put it in the place of {options.data / FILE}")
     return 0
-
-
-# --- parts of them --------------------------------------------------------------------------------------------------
-
-
-def _write(folder: Path, run: Callable[[Intake], T]) -> T:
-    writer = Writer(folder, SYSTEM, lambda records, acks: None)
-    writer.start()
-    try:
-        return writer.run(run).result(timeout=30)
-    finally:
-        writer.stop()
-
-
-def _read(folder: Path, ask: Callable[[Reader], T]) -> T:
-    reader = Reader(folder)
-    try:
-        return ask(reader)
-    finally:
-        reader.close()
-
-
-def _ensure_store(folder: Path) -> None:
-    _write(folder, lambda intake: None)
-
-
-def _need_store(folder: Path) -> None:
-    if not (folder / FILE).exists():
-        raise Refused(f"there is no store in {folder}")
-
-
-def _account_name(name: str) -> str:
-    if not re.fullmatch(r"\S(.{0,38}\S)?", name):
-        raise Refused(f"expected a name of 1 to 40 characters, got {name!r}")
-    return name
-
-
-def _password(options: argparse.Namespace) -> str:
-    """The hash of a password that was never an argument, where the list of processes would show it."""
-    if options.password_file is not None:
-        try:
-            password = options.password_file.read_text(encoding="utf-8").splitlines()[0]
-        except (OSError, IndexError, UnicodeDecodeError) as error:
-            raise Refused(f"{options.password_file}: no password could be read: {error}") from error
-    elif sys.stdin.isatty():
-        password = getpass.getpass("password: ")
-        if getpass.getpass("again: ") != password:
-            raise Refused("the two passwords differ")
-    else:
-        password = sys.stdin.readline().rstrip("\r\n")
-    try:
-        return hash_password(password)
-    except ValueError as error:
-        raise Refused(str(error)) from error
 
 
 # --- the command line -----------------------------------------------------------------------------------------------
@@ -201,7 +124,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="shouwang-collector", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_serve(commands.add_parser("serve", help="serve the board, the API and the acknowledgements"))
-    _add_user(commands.add_parser("user", help="personal accounts for the board"))
+    add_user(commands.add_parser("user", help="personal accounts for the board"))
     _add_home(commands.add_parser("home", help="the register of homes, and their gateways' enrolment"))
     add_authority(commands.add_parser("authority", help="the district's certificate authority"))
     verify = commands.add_parser("verify", help="check every hash, chain and number in the store; 1 if any is wrong")
@@ -241,28 +164,12 @@ def _add_serve(command: argparse.ArgumentParser) -> None:
     command.set_defaults(run=_serve)
 
 
-def _add_user(command: argparse.ArgumentParser) -> None:
-    acts = command.add_subparsers(dest="act", required=True, metavar="ACT")
-    for act, text in (
-        ("add", "add an account; asks for the password, or reads it from standard input"),
-        ("password", "give an account another password and end its sessions"),
-        ("remove", "remove an account and end its sessions"),
-        ("list", "print the names of all accounts"),
-    ):
-        part = acts.add_parser(act, help=text, description=text)
-        _add_data(part)
-        if act != "list":
-            part.add_argument("name", metavar="NAME")
-        if act in ("add", "password"):
-            part.add_argument("--password-file", type=Path, metavar="FILE", help="read it from this file's first line")
-        part.set_defaults(run=_user)
-
-
 def _add_home(command: argparse.ArgumentParser) -> None:
     acts = command.add_subparsers(dest="act", required=True, metavar="ACT")
     add = acts.add_parser("add", help="register a home, or give it another name, and make its enrolment bundle")
     add.add_argument("code", metavar="CODE", help="as in its gateways' topics; never changes")
     add.add_argument("name", metavar="NAME", help="as people call it")
+    add.add_argument("--street", metavar="NAME", help="the street office whose accounts see the home")
     add_bundle_options(add)
     for part in (add, acts.add_parser("list", help="print code and name of every registered home")):
         part.set_defaults(run=_home)

@@ -12,6 +12,7 @@ from typing import Any
 
 from collector import board as fold
 from collector import view
+from collector.access import Homes
 from collector.board import Board, GatewayKey
 from collector.clock import Clock
 from collector.detail import home_detail
@@ -45,7 +46,7 @@ class Live:
     ) -> None:
         self.board: Board = fold.fold_all(Board(), reader.records())
         self._reader = reader
-        self.hub = Hub(self.snapshot)
+        self.hub = Hub(self.snapshot, self._narrow)
         self._writer = writer
         self._clock = clock
         self._silent_after_ms = silent_after_ms
@@ -83,9 +84,9 @@ class Live:
         clock, trouble = self._clock, self._writer.trouble
         return Moment(clock.wall_ms(), clock.mono_ms(), self._listening_ms, self._silent_after_ms, trouble)
 
-    def snapshot(self) -> Json:
-        """The whole board."""
-        return view.board_view(self.board, self.now())
+    def snapshot(self, visible: Homes = None) -> Json:
+        """The whole board, or these homes of it."""
+        return view.board_view(self.board, self.now(), visible)
 
     def home(self, code: str) -> Json | None:
         """One home in full."""
@@ -224,6 +225,18 @@ class Live:
             if key not in known:
                 self.hub.send("alarm", alarm)
         self._shown["alarms"] = sounding
+
+    def _narrow(self, event: str, data: Json, visible: frozenset[str]) -> Json | None:
+        """What those hear of a message who see these homes only; None for nothing."""
+        if event == "home":
+            return data if data["code"] in visible else None
+        if event == "alarm":
+            return data if data["home"] in visible else None
+        if event == "tick":
+            return {**data, "heard": {code: age for code, age in data["heard"].items() if code in visible}}
+        alarms = [alarm for alarm in data["alarms"] if alarm["home"] in visible]
+        homes = [home for code, home in self._homes.items() if code in visible]
+        return {**data, "alarms": alarms, "counts": view.counts_of(homes, alarms)}
 
     def _differs(self, name: str, value: Json) -> bool:
         content = view.without_ages(value)

@@ -32,6 +32,17 @@ class OwnKind(StrEnum):
     SEEN = "seen"
     STORE_REPLACED = "store_replaced"
     USER = "user"
+    LOGIN = "login"
+    LOGIN_FAILED = "login_failed"
+    LOCKED_OUT = "locked_out"
+    LOGOUT = "logout"
+    VIEWED = "viewed"
+
+
+ACCOUNT_KINDS = (
+    OwnKind.USER, OwnKind.LOGIN, OwnKind.LOGIN_FAILED, OwnKind.LOCKED_OUT, OwnKind.LOGOUT, OwnKind.VIEWED,
+)  # fmt: skip
+"""What concerns accounts and the views of personal data: for the auditor, and nothing of the board's."""
 
 
 class OwnEvent(NamedTuple):

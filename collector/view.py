@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from collector import board as fold
+from collector.access import Homes
 from collector.board import Board, Condition, Gateway, Received
 from collector.ownlog import OwnKind
 from device import wire
@@ -75,9 +76,10 @@ def silence_change(gateway: Gateway, now: Moment) -> OwnKind | None:
     return OwnKind.BACK if is_recent else None
 
 
-def board_view(board: Board, now: Moment) -> Json:
-    """The whole board."""
-    homes = [home_view(board, code, now) for code in home_codes(board)]
+def board_view(board: Board, now: Moment, visible: Homes = None) -> Json:
+    """The whole board, or what those see of it who see these homes only."""
+    codes = [code for code in home_codes(board) if visible is None or code in visible]
+    homes = [home_view(board, code, now) for code in codes]
     alarms = alarms_of(homes)
     return {
         "server_ms": now.wall_ms,
@@ -248,9 +250,7 @@ def without_ages(value: Any) -> Any:
     return value
 
 
-def _worst(
-    found: Sequence[Json], fresh: Sequence[str], states: Sequence[wire.State], notices: Sequence[Json]
-) -> str:
+def _worst(found: Sequence[Json], fresh: Sequence[str], states: Sequence[wire.State], notices: Sequence[Json]) -> str:
     names = ["normal", *(item["class"] for item in found), *(name for name in fresh if name != "heard")]
     if any(notice["kind"] == OwnKind.DUPLICATE for notice in notices):
         names.append("fault")

@@ -16,7 +16,7 @@ ACCOUNT = "demo"
 def main(data: str, password_file: str) -> int:
     """The status of the first command that failed, else 0."""
     commands = [["home", "add", "--data", data, home.code, home.name] for home in homes()]
-    commands.append(["user", "add", "--data", data, "--password-file", password_file, ACCOUNT])
+    commands.append(["user", "add", "--data", data, "--password-file", password_file, ACCOUNT, "--role", "bureau"])
     for command in commands:
         if status := cli.main(command):
             return status

@@ -264,7 +264,7 @@ say_what_next() {
     if [ "$what" = collector ]; then
         cat <<TEXT
 Next:
-  1. the first account:     sudo -u $user $opt/current/bin/shouwang-collector user add NAME --data $data
+  1. the first account:     sudo -u $user $opt/current/bin/shouwang-collector user add NAME --role bureau --data $data
   2. the broker:            $source_root/deploy/mosquitto/shouwang.conf says which configuration goes where
   3. where it listens:      $etc/collector.env, then: systemctl restart shouwang-collector
 TEXT

@@ -51,7 +51,7 @@ IMPURE = {
 }
 IMPURE_CALLS = {"open", "print", "input", "exec", "eval", "__import__"}
 SMS_PURE = tuple(f"edge/sms/{name}" for name in ("gsm7", "incident", "ladder", "outbox", "pdu", "texts"))
-PURE = ("edge/core/", *SMS_PURE, "collector/board", "collector/ledger")
+PURE = ("edge/core/", *SMS_PURE, "collector/access", "collector/board", "collector/ledger")
 
 # What MicroPython's ports and micropython-lib have on the boards that we flash.
 MICROPYTHON = {

@@ -4,47 +4,63 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, HTTPException, Query
 
-from collector import models, view
+from collector import access, models, view
+from collector.access import Action, Visitor
 from collector.board import Gateway
-from collector.routes import CODE, HomeCode, Parts, Person, may_read
+from collector.routes import CODE, NO_SUCH_HOME, HomeCode, Looking, Needs, Parts, Watching
 from collector.store import StoreError
 from collector.store.reader import EventRow
 from collector.view import Json
 from device import wire
 
 router = APIRouter(prefix="/api/v1", tags=["board"])
-UNREAD: dict[int | str, dict[str, Any]] = {401: {"model": models.Problem, "description": "nobody has logged in"}}
+UNREAD: dict[int | str, dict[str, Any]] = {
+    401: {"model": models.Problem, "description": "nobody has logged in"},
+    403: {"model": models.Problem, "description": "this account may not, or the request is not from our own page"},
+}
 UNKNOWN: dict[int | str, dict[str, Any]] = {404: {"model": models.Problem, "description": "there is none"}}
 
 RowId = Annotated[int | None, Query(ge=1, le=wire.MAX_INT, description="only rows older than this id")]
 Limit = Annotated[int, Query(ge=1, le=200)]
 HomeFilter = Annotated[str | None, Query(pattern=CODE)]
+Seeing = Annotated[Visitor, Depends(Needs(Action.SEE_ALARM))]
 ClassFilter = Annotated[str | None, Query(alias="class", pattern=CODE)]
 
 
-@router.get("/board", response_model=models.Board, responses=UNREAD, dependencies=[Depends(may_read)])
-async def get_board(parts: Parts) -> Json:
-    """All homes by worst class, and the active alarms."""
-    return parts.live.snapshot()
+@router.get("/board", response_model=models.Board, responses=UNREAD)
+async def get_board(parts: Parts, who: Watching) -> Json:
+    """The visitor's homes by worst class, and their active alarms."""
+    return parts.live.snapshot(who.homes)
 
 
-@router.get(
-    "/homes/{home}", response_model=models.HomeDetail, responses={**UNREAD, **UNKNOWN}, dependencies=[Depends(may_read)]
-)
-async def get_home(home: HomeCode, parts: Parts) -> Json:
+@router.get("/homes/{home}", response_model=models.HomeDetail, responses={**UNREAD, **UNKNOWN})
+async def get_home(home: HomeCode, parts: Parts, who: Looking) -> Json:
     """One home: its gateways, its points with their last values, what is active."""
     found = parts.live.home(home)
     if found is None:
-        raise HTTPException(404, f"no home {home!r} is registered, and none has spoken")
+        raise HTTPException(404, NO_SUCH_HOME)
     return found
 
 
-@router.get("/events", response_model=models.Events, responses=UNREAD, dependencies=[Depends(may_read)])
+@router.get("/events", response_model=models.Events, responses=UNREAD)
 def get_events(
-    parts: Parts, before: RowId = None, limit: Limit = 50, home: HomeFilter = None, condition: ClassFilter = None
+    parts: Parts,
+    who: Looking,
+    before: RowId = None,
+    limit: Limit = 50,
+    home: HomeFilter = None,
+    condition: ClassFilter = None,
 ) -> Json:
-    """Both logs, newest first. Runs in a worker thread: a long page must not hold up the board."""
-    page = parts.reader.events(before=before, limit=limit, home=home, condition=condition)
+    """Both logs, newest first; what concerns accounts for an auditor only. In a worker thread: a long page must not
+    hold up the board."""
+    page = parts.reader.events(
+        before=before,
+        limit=limit,
+        home=home,
+        condition=condition,
+        homes=who.homes,
+        with_accounts=access.may(who, Action.AUDIT),
+    )
     return {"events": [_event(parts, row) for row in page.rows], "next": page.next}
 
 
@@ -54,12 +70,13 @@ def get_events(
     responses={
         **UNREAD,
         **UNKNOWN,
-        403: {"model": models.Problem, "description": "not from our own page"},
         503: {"model": models.Problem, "description": "it cannot be stored now"},
     },
 )
-async def post_seen(which: models.AlarmKey, parts: Parts, who: Person) -> Json:
+async def post_seen(which: models.AlarmKey, parts: Parts, who: Seeing) -> Json:
     """Say by name that the bureau has seen an alarm: its sound ends on the boards, nothing changes in the home."""
+    if not access.may(who, Action.SEE_ALARM, which.home):
+        raise HTTPException(404, NO_SUCH_HOME)
     alarm = parts.live.find_alarm(which.model_dump(by_alias=True))
     if alarm is None:
         raise HTTPException(404, "that alarm is not active any more")

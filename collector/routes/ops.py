@@ -1,12 +1,12 @@
 """For those who run it: is it well, and how much does it do."""
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Depends, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
 
 from collector import models
-from collector.routes import Parts, Services
+from collector.routes import Parts, Services, anyone
 
-router = APIRouter(tags=["operation"])
+router = APIRouter(tags=["operation"], dependencies=[Depends(anyone)])
 
 _HELP = {
     "received_event": "Events received, duplicates included",

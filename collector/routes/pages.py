@@ -6,13 +6,14 @@ from importlib.resources import files
 from typing import Any
 from urllib.parse import parse_qs
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from jinja2 import Environment, FileSystemLoader, select_autoescape
 
 from collector import catalogue, view
-from collector.accounts import LATEST_END_MS, TooManyFailures, Visitor, WrongPassword, same
-from collector.routes import COOKIE, MaybeVisitor, Parts
+from collector.access import Action, Visitor, may
+from collector.accounts import LATEST_END_MS, TooManyFailures, WrongPassword, same
+from collector.routes import COOKIE, Looking, MaybeVisitor, Parts, anyone
 from collector.store import StoreError
 
 router = APIRouter(include_in_schema=False)
@@ -29,9 +30,9 @@ _templates = Environment(
 
 
 @router.get("/")
-async def board_page(request: Request, parts: Parts, who: MaybeVisitor) -> Response:
+async def board_page(request: Request, who: Looking) -> Response:
     """The board 态势; the page's script fills it from the stream."""
-    if who is None and not parts.settings.open_read:
+    if who.is_idle:
         return RedirectResponse("/login", 303)
     language = _language(request)
     words = catalogue.words(language)
@@ -40,19 +41,20 @@ async def board_page(request: Request, parts: Parts, who: MaybeVisitor) -> Respo
         "words": words,
         "classes": view.CLASSES,
         "alarm_classes": view.ALARM_CLASSES,
-        "name": who.name if who else "",
-        "csrf": who.csrf if who else "",
+        "name": who.name,
+        "csrf": who.csrf,
+        "may_see": may(who, Action.SEE_ALARM),
     }
-    return _page("board.html", request, who=who, page_data=_data(page))
+    return _page("board.html", request, who=who if who.name else None, page_data=_data(page))
 
 
-@router.get("/login")
+@router.get("/login", dependencies=[Depends(anyone)])
 async def login_page(request: Request, who: MaybeVisitor) -> Response:
     """The way in."""
-    return RedirectResponse("/", 303) if who else _login_page(request)
+    return RedirectResponse("/", 303) if who and not who.is_idle else _login_page(request)
 
 
-@router.post("/login")
+@router.post("/login", dependencies=[Depends(anyone)])
 async def log_in(request: Request, parts: Parts) -> Response:
     """Check name and password; back to the form with a sentence where they are wrong."""
     form = await _form(request)
@@ -67,6 +69,8 @@ async def log_in(request: Request, parts: Parts) -> Response:
         return _login_page(request, "too_many_failures", 429, wait_s=error.wait_s)
     except StoreError:
         return _login_page(request, "cannot_store", 503)
+    if before := request.cookies.get(COOKIE):
+        await parts.accounts.log_out(before)  # who logs in again does not leave the old way in open
     response = RedirectResponse("/", 303)
     response.set_cookie(
         COOKIE, login.token, max_age=LATEST_END_MS // 1000, httponly=True, samesite="lax", secure=_is_https(request)
@@ -75,7 +79,7 @@ async def log_in(request: Request, parts: Parts) -> Response:
     return response
 
 
-@router.post("/logout")
+@router.post("/logout", dependencies=[Depends(anyone)])
 async def log_out(request: Request, parts: Parts, who: MaybeVisitor) -> Response:
     """End the session."""
     form = await _form(request)

@@ -1,5 +1,8 @@
 """Writes that people cause: the register of homes, accounts and sessions. Each runs in the writer's transaction."""
 
+from collections.abc import Iterable
+
+from collector.access import Assignment, Standing
 from collector.ownlog import OwnKind
 from collector.records import HomeNamed
 from collector.store.intake import Intake
@@ -9,25 +12,48 @@ class Taken(ValueError):
     """The name is in use already, or nobody has it."""
 
 
-def name_home(intake: Intake, code: str, name: str) -> None:
-    """Register a home, or give it another name."""
+def name_home(intake: Intake, code: str, name: str, street: str | None = None) -> None:
+    """Register a home, or give it another name; another street only where one is given."""
     intake.db.conn.execute(
-        "INSERT INTO home (code, name, added_ms) VALUES (?, ?, ?)"
+        "INSERT INTO home (code, name, added_ms, street) VALUES (?, ?, ?, ?)"
         " ON CONFLICT (code) DO UPDATE SET name = excluded.name",
-        (code, name, intake.clock.wall_ms()),
+        (code, name, intake.clock.wall_ms(), street or ""),
     )
+    if street is not None:
+        intake.db.conn.execute("UPDATE home SET street = ? WHERE code = ?", (street, code))
     intake.out.append(HomeNamed(code, name))
 
 
-def add_account(intake: Intake, name: str, password: str) -> None:
+def add_account(intake: Intake, name: str, password: str, standing: Standing, given: Iterable[Assignment] = ()) -> None:
     """Add a personal account; `password` is its hash. Raises Taken."""
     sql = intake.db.conn
     if sql.execute("SELECT 1 FROM account WHERE name = ?", (name,)).fetchone():
         raise Taken(f"there is an account {name!r} already")
     sql.execute(
-        "INSERT INTO account (name, password, added_ms) VALUES (?, ?, ?)", (name, password, intake.clock.wall_ms())
-    )
-    intake.note(OwnKind.USER, who=name, act="added")
+        "INSERT INTO account (name, password, added_ms, role, reach, organisation, street, rights)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        (name, password, intake.clock.wall_ms(), standing.role, standing.reach, standing.organisation,
+         standing.street, " ".join(sorted(standing.rights))),
+    )  # fmt: skip
+    intake.note(OwnKind.USER, who=name, act="added", role=standing.role, reach=standing.reach)
+    assign(intake, name, given)
+
+
+def assign(intake: Intake, name: str, given: Iterable[Assignment]) -> None:
+    """Give an account homes for some days, in the place of what it had of the same homes. Raises Taken."""
+    sql = intake.db.conn
+    if not sql.execute("SELECT 1 FROM account WHERE name = ?", (name,)).fetchone():
+        raise Taken(f"there is no account {name!r}")
+    for item in given:
+        if not sql.execute("SELECT 1 FROM home WHERE code = ?", (item.home,)).fetchone():
+            raise Taken(f"no home {item.home!r} is registered: shouwang-collector home add {item.home} NAME")
+        sql.execute(
+            "INSERT INTO assignment (account, home, first_day, last_day) VALUES (?, ?, ?, ?)"
+            " ON CONFLICT (account, home)"
+            " DO UPDATE SET first_day = excluded.first_day, last_day = excluded.last_day",
+            (name, *item),
+        )
+        intake.note(OwnKind.USER, who=name, act="assigned", given=item.home, first=item.first_day, last=item.last_day)
 
 
 def change_password(intake: Intake, name: str, password: str) -> None:
@@ -43,25 +69,29 @@ def remove_account(intake: Intake, name: str) -> None:
     """Remove an account and end its sessions; what its owner did keeps the name. Raises Taken."""
     sql = intake.db.conn
     sql.execute("DELETE FROM session WHERE account = ?", (name,))
+    sql.execute("DELETE FROM assignment WHERE account = ?", (name,))
     if sql.execute("DELETE FROM account WHERE name = ?", (name,)).rowcount == 0:
         raise Taken(f"there is no account {name!r}")
     intake.note(OwnKind.USER, who=name, act="removed")
 
 
-def begin_session(intake: Intake, digest: str, account: str, csrf: str, ended_before_ms: int) -> None:
-    """Keep a new session, and forget those not used since `ended_before_ms` (Unix time)."""
+def begin_session(intake: Intake, digest: str, account: str, csrf: str, address: str, ended_before_ms: int) -> None:
+    """Keep a new session, and forget those that nothing has used since `ended_before_ms` (Unix time)."""
     now_ms = intake.clock.wall_ms()
     sql = intake.db.conn
-    sql.execute("DELETE FROM session WHERE used_ms < ?", (ended_before_ms,))
+    sql.execute("DELETE FROM session WHERE used_ms < ? AND watched_ms < ?", (ended_before_ms, ended_before_ms))
     sql.execute(
-        "INSERT INTO session (digest, account, csrf, started_ms, used_ms) VALUES (?, ?, ?, ?, ?)",
-        (digest, account, csrf, now_ms, now_ms),
+        "INSERT INTO session (digest, account, csrf, started_ms, used_ms, watched_ms, address)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (digest, account, csrf, now_ms, now_ms, now_ms, address),
     )
 
 
-def use_session(intake: Intake, digest: str) -> None:
-    """Say that a session is still in use."""
-    intake.db.conn.execute("UPDATE session SET used_ms = ? WHERE digest = ?", (intake.clock.wall_ms(), digest))
+def use_session(intake: Intake, digest: str, used_ms: int, watched_ms: int) -> None:
+    """Say when a person used a session last, and when its board last watched (Unix time)."""
+    intake.db.conn.execute(
+        "UPDATE session SET used_ms = ?, watched_ms = ? WHERE digest = ?", (used_ms, watched_ms, digest)
+    )
 
 
 def end_session(intake: Intake, digest: str) -> None:

@@ -3,12 +3,13 @@
 import logging
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from collector import ownlog
-from collector.ownlog import OwnEvent
+from collector.access import Assignment, Homes, Reach, Right, Role, Standing
+from collector.ownlog import ACCOUNT_KINDS, OwnEvent
 from collector.records import (
     EventSeen,
     HomeNamed,
@@ -52,13 +53,21 @@ class Account(NamedTuple):
     name: str
     password: str
     added_ms: int
+    standing: Standing
 
 
 class Session(NamedTuple):
+    """A session with what its account is now, and the homes that may belong to it."""
+
     account: str
     csrf: str
     started_ms: int
     used_ms: int
+    watched_ms: int
+    address: str
+    standing: Standing
+    in_street: tuple[str, ...] = ()
+    given: tuple[Assignment, ...] = ()
 
 
 class Reader:
@@ -91,21 +100,47 @@ class Reader:
     # --- the logs ---
 
     def events(
-        self, *, before: int | None = None, limit: int = 50, home: str | None = None, condition: str | None = None
+        self,
+        *,
+        before: int | None = None,
+        limit: int = 50,
+        home: str | None = None,
+        condition: str | None = None,
+        homes: Homes = None,
+        with_accounts: bool = True,
     ) -> Page:
-        """Rows of both logs, newest first, older than row `before`."""
+        """Rows of both logs, newest first, older than row `before`; of `homes` only, and on request without what the
+        own log says of accounts."""
+        codes: list[str | None] = [home] if home is not None else [None] if homes is None else [*sorted(homes)]
+        if home is not None and homes is not None and home not in homes:
+            codes = []
+        found: list[int] = []
+        for code in codes:  # one by one: the index gives each home's newest without sorting all of its history
+            found += self._newest(before, limit + 1, code, condition, with_accounts)
+        numbers = sorted(found, reverse=True)[: limit + 1]
+        marks = ", ".join("?" * len(numbers[:limit])) or "NULL"
+        rows = self._sql.execute(
+            f"SELECT id, home, gateway, received_ms, payload FROM event WHERE id IN ({marks}) ORDER BY id DESC",
+            numbers[:limit],
+        ).fetchall()
+        whole = [row for row in map(_event_row, rows) if row is not None]
+        return Page(whole, numbers[limit - 1] if len(numbers) > limit else None)
+
+    def _newest(
+        self, before: int | None, limit: int, home: str | None, condition: str | None, with_accounts: bool
+    ) -> list[int]:
         where, parameters = ["id < ?"], list[str | int]([before if before is not None else wire.MAX_INT])
         for column, value in (("home", home), ("condition", condition)):
             if value is not None:
                 where.append(f"{column} = ?")
                 parameters.append(value)
+        if not with_accounts:
+            where.append(f"NOT (gateway = '' AND kind IN ({', '.join('?' * len(ACCOUNT_KINDS))}))")
+            parameters += ACCOUNT_KINDS
         rows = self._sql.execute(
-            "SELECT id, home, gateway, received_ms, payload FROM event"
-            f" WHERE {' AND '.join(where)} ORDER BY id DESC LIMIT ?",
-            (*parameters, limit + 1),
-        ).fetchall()
-        found = [row for row in map(_event_row, rows[:limit]) if row is not None]
-        return Page(found, rows[limit - 1][0] if len(rows) > limit else None)
+            f"SELECT id FROM event WHERE {' AND '.join(where)} ORDER BY id DESC LIMIT ?", (*parameters, limit)
+        )
+        return [row[0] for row in rows]
 
     def journals(self) -> list[tuple[str, str, str]]:
         """(home, gateway, journal) of every journal, the collector's own with home and gateway ""."""
@@ -124,9 +159,12 @@ class Reader:
         )
 
     def own_events(self) -> list[OwnEvent]:
-        """The newest of the collector's own log, oldest first."""
+        """The newest of the collector's own log, oldest first, without what it says of accounts: a crowd at the door
+        must not push out of the board what the homes did."""
         rows = self._sql.execute(
-            "SELECT payload FROM event WHERE gateway = '' ORDER BY id DESC LIMIT ?", (OWN_EVENTS,)
+            "SELECT payload FROM event WHERE gateway = ''"
+            f" AND kind NOT IN ({', '.join('?' * len(ACCOUNT_KINDS))}) ORDER BY id DESC LIMIT ?",
+            (*ACCOUNT_KINDS, OWN_EVENTS),
         ).fetchall()
         return [own for row in reversed(rows) if (own := _whole(ownlog.decode, row[0])) is not None]
 
@@ -205,25 +243,68 @@ class Reader:
 
     def account(self, name: str) -> Account | None:
         """The account of that name."""
-        row = self._sql.execute("SELECT name, password, added_ms FROM account WHERE name = ?", (name,)).fetchone()
-        return None if row is None else Account(*row)
+        row = self._sql.execute(
+            f"SELECT name, password, added_ms, {_STANDING} FROM account AS a WHERE name = ?", (name,)
+        ).fetchone()
+        return None if row is None else _account(row)
 
-    def accounts(self) -> list[str]:
-        """The names of all accounts."""
-        return [row[0] for row in self._sql.execute("SELECT name FROM account ORDER BY name")]
+    def accounts(self) -> list[Account]:
+        """All accounts by name, without their passwords."""
+        rows = self._sql.execute(f"SELECT name, '', added_ms, {_STANDING} FROM account AS a ORDER BY name")
+        return [_account(row) for row in rows]
+
+    def assignments(self, name: str) -> tuple[Assignment, ...]:
+        """The homes that an account was given."""
+        rows = self._sql.execute(
+            "SELECT home, first_day, last_day FROM assignment WHERE account = ? ORDER BY home", (name,)
+        )
+        return tuple(Assignment(*row) for row in rows)
 
     def session(self, digest: str) -> Session | None:
         """The session whose token has that digest, while its account exists."""
-        row = self._sql.execute(
-            "SELECT s.account, s.csrf, s.started_ms, s.used_ms FROM session AS s"
-            " JOIN account AS a ON a.name = s.account WHERE s.digest = ?",
-            (digest,),
-        ).fetchone()
-        return None if row is None else Session(*row)
+        row = self._sql.execute(f"{_SESSION} WHERE s.digest = ?", (digest,)).fetchone()
+        if row is None:
+            return None
+        session = _session(row)
+        street = session.standing.street
+        in_street = self._sql.execute("SELECT code FROM home WHERE street = ? AND street <> ''", (street,))
+        given = self.assignments(session.account)
+        return session._replace(in_street=tuple(code for (code,) in in_street), given=given)
+
+    def sessions(self, name: str) -> list[tuple[str, Session]]:
+        """(digest, session) of every session of an account that is kept, newest first."""
+        rows = self._sql.execute(f"{_SESSION} WHERE s.account = ? ORDER BY s.started_ms DESC", (name,))
+        return [(row[0], _session(row)) for row in rows]
+
+    def failures(self) -> list[tuple[str, int, int]]:
+        """(key, count, until in Unix time) of those who failed to log in."""
+        return [tuple(row) for row in self._sql.execute("SELECT key, count, until_ms FROM failure ORDER BY until_ms")]
 
     def homes(self) -> list[tuple[str, str]]:
         """(code, name) of every registered home."""
         return [(row[0], row[1]) for row in self._sql.execute("SELECT code, name FROM home ORDER BY code")]
+
+
+_STANDING = "a.role, a.reach, a.organisation, a.street, a.rights"
+_SESSION = (
+    "SELECT s.digest, s.account, s.csrf, s.started_ms, s.used_ms, s.watched_ms, s.address,"
+    f" {_STANDING} FROM session AS s JOIN account AS a ON a.name = s.account"
+)
+
+
+def _account(row: tuple[Any, ...]) -> Account:
+    name, password, added_ms, *standing = row
+    return Account(name, password, added_ms, _standing(standing))
+
+
+def _session(row: tuple[Any, ...]) -> Session:
+    _, account, csrf, started_ms, used_ms, watched_ms, address, *standing = row
+    return Session(account, csrf, started_ms, used_ms, watched_ms, address, _standing(standing))
+
+
+def _standing(row: Sequence[str]) -> Standing:
+    role, reach, organisation, street, rights = row
+    return Standing(Role(role), Reach(reach), organisation, street, frozenset(map(Right, rights.split())))
 
 
 def _event_row(row: tuple[int, str, str, int, object]) -> EventRow | None:

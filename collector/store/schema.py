@@ -84,6 +84,33 @@ def m003_people(db: Database) -> None:
     session.create_index(["account"])
 
 
+@migrations()
+def m004_access(db: Database) -> None:
+    """Roles and the homes that go with them. Who had an account until now was of the bureau and saw everything."""
+    for table, columns in (
+        ("home", ("street TEXT NOT NULL DEFAULT ''",)),
+        (
+            "account",
+            (
+                "role TEXT NOT NULL DEFAULT 'bureau'",
+                "reach TEXT NOT NULL DEFAULT 'district'",
+                "organisation TEXT NOT NULL DEFAULT ''",
+                "street TEXT NOT NULL DEFAULT ''",
+                "rights TEXT NOT NULL DEFAULT ''",
+            ),
+        ),
+        ("session", ("watched_ms INTEGER NOT NULL DEFAULT 0", "address TEXT NOT NULL DEFAULT ''")),
+    ):
+        for column in columns:
+            db.conn.execute(f"ALTER TABLE {table} ADD COLUMN {column}")
+    _table(db, "assignment").create(
+        {"account": str, "home": str, "first_day": str, "last_day": str},
+        pk=("account", "home"),
+        not_null={"first_day", "last_day"},
+    )
+    _table(db, "failure").create({"key": str, "count": int, "until_ms": int}, pk="key", not_null={"count", "until_ms"})
+
+
 def open_for_writing(folder: Path) -> Database:
     """The migrated database in `folder`. Its one connection may pass from thread to thread, not be shared by two."""
     folder.mkdir(parents=True, exist_ok=True)

@@ -32,7 +32,7 @@ class Collector:
     def start(self, scheme: str = "http") -> None:
         """Returns when it answers."""
         if self._account and not (self.folder / "collector.sqlite").exists():
-            self.run("user", "add", NAME, stdin=PASSWORD)
+            self.run("user", "add", NAME, "--role", "bureau", stdin=PASSWORD)
         log = (self.folder.parent / f"{self.folder.name}.log").open("a")
         with log:
             self.process = subprocess.Popen(

@@ -24,13 +24,13 @@ def password_file(tmp_path: Path, text: str = "a long enough password\n") -> lis
 
 def test_accounts(tmp_path: Path, data: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     given = password_file(tmp_path)
-    assert main(["user", "add", "王建国", *given, *data]) == 0
-    assert main(["user", "add", "王建国", *given, *data]) == 2
+    assert main(["user", "add", "王建国", "--role", "bureau", *given, *data]) == 0
+    assert main(["user", "add", "王建国", "--role", "bureau", *given, *data]) == 2
     assert main(["user", "password", "李", *given, *data]) == 2
     assert main(["user", "password", "王建国", *given, *data]) == 0
     capsys.readouterr()
     assert main(["user", "list", *data]) == 0
-    assert capsys.readouterr().out == "王建国\n"
+    assert capsys.readouterr().out == "王建国\tbureau\t\tdistrict\n"
     assert main(["user", "remove", "王建国", *data]) == 0
     assert main(["user", "remove", "王建国", *data]) == 2
     assert b"enough" not in (tmp_path / "data" / FILE).read_bytes()
@@ -45,7 +45,7 @@ def test_accounts(tmp_path: Path, data: list[str], capsys: pytest.CaptureFixture
 def test_what_makes_no_account(
     name: str, password: str, complaint: str, tmp_path: Path, data: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["user", "add", name, *password_file(tmp_path, password), *data]) == 2
+    assert main(["user", "add", name, "--role", "bureau", *password_file(tmp_path, password), *data]) == 2
     assert complaint in capsys.readouterr().err
 
 

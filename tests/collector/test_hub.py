@@ -8,6 +8,11 @@ from typing import Any
 from collector.hub import HISTORY, QUEUE, Hub
 
 
+def made(board: Any) -> Hub:
+    """A hub whose board is that, and whose messages concern the home that they name."""
+    return Hub(lambda homes: board, lambda event, data, homes: data if data in homes else None)
+
+
 def parse(chunk: bytes) -> list[tuple[str, str, Any]]:
     """(id, event, data) of each message in it."""
     found = []
@@ -30,7 +35,7 @@ async def following(stream: AsyncIterator[bytes]) -> list[tuple[str, str, Any]]:
 
 def test_a_stream_begins_with_a_snapshot_and_goes_on_with_changes() -> None:
     async def scene() -> None:
-        hub = Hub(lambda: {"homes": ["h01"]})
+        hub = made({"homes": ["h01"]})
         stream = await opened(hub)
         [(first_id, event, data)] = await following(stream)
         assert (event, data) == ("snapshot", {"homes": ["h01"]})
@@ -45,7 +50,7 @@ def test_a_stream_begins_with_a_snapshot_and_goes_on_with_changes() -> None:
 
 def test_a_client_that_comes_back_gets_what_it_missed() -> None:
     async def scene() -> None:
-        hub = Hub(lambda: "all")
+        hub = made("all")
         stream = await opened(hub)
         await following(stream)
         hub.send("home", 1)
@@ -60,7 +65,7 @@ def test_a_client_that_comes_back_gets_what_it_missed() -> None:
 
 def test_an_id_that_means_nothing_any_more_gets_a_snapshot() -> None:
     async def scene() -> None:
-        hub = Hub(lambda: "all")
+        hub = made("all")
         for number in range(HISTORY + 2):
             hub.send("home", number)
         stream = await opened(hub)
@@ -75,7 +80,7 @@ def test_an_id_that_means_nothing_any_more_gets_a_snapshot() -> None:
 
 def test_a_slow_client_gets_a_snapshot_instead_of_an_endless_queue() -> None:
     async def scene() -> None:
-        hub = Hub(lambda: "all")
+        hub = made("all")
         stream = await opened(hub)
         await following(stream)
         for number in range(QUEUE * 3):
@@ -90,7 +95,7 @@ def test_a_slow_client_gets_a_snapshot_instead_of_an_endless_queue() -> None:
 
 def test_closing_ends_every_stream_and_a_gone_client_is_forgotten() -> None:
     async def scene() -> None:
-        hub = Hub(lambda: "all")
+        hub = made("all")
         streams = [await opened(hub) for _ in range(3)]
         assert hub.clients == 3
         await streams[0].aclose()  # type: ignore[attr-defined]

@@ -436,7 +436,7 @@ def test_a_log_in_from_another_site_is_refused(guarded: Served) -> None:
 
 def test_a_removed_account_is_out_soon(guarded: Served) -> None:
     made = guarded.collector
-    assert made.run("user", "add", "李四", stdin=PASSWORD).returncode == 0
+    assert made.run("user", "add", "李四", "--role", "bureau", stdin=PASSWORD).returncode == 0
     with httpx.Client(base_url=made.url) as client:
         assert log_in(client, "李四", PASSWORD).status_code == 303
         assert client.get("/api/v1/board").status_code == 200

@@ -119,5 +119,6 @@ function seenPart(alarms, seen) {
     return el("span", { class: "seen-by" }, icon("check"), say("alarm", "seen_by", { who: alarms.at(-1).seen_by }));
   }
   if (!page.csrf) return el("a", { class: "seen", href: "/login" }, say("alarm", "seen_login"));
+  if (!page.may_see) return null; // a street or a home looks; the bureau's sound is the bureau's to end
   return el("button", { class: "seen", type: "button", onclick: () => open.forEach(seen) }, say("alarm", "seen"));
 }
