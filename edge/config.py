@@ -236,6 +236,8 @@ class _Reader:
         for i, table in enumerate(self.file.source):
             if table is not None:
                 self._read_source(table, f"source[{i}]")
+        own = [point.code for kind, config in self.configs.values() for point in SOURCES[kind].own(config)]
+        self._check_unique("source.node", "code", own)
         for where, count in Counter(config.where for _, config in self.configs.values()).items():
             if count > 1:
                 names = " and ".join(name for name, (_, config) in self.configs.items() if config.where == where)

@@ -62,6 +62,8 @@ class Texts:
 
     def own(self, code: str) -> str:
         """What one of the gateway's own points is called; "" where it has no name here."""
+        if code.startswith("gw-node-"):
+            return _filled(self._words["own"]["gw-node"], name=code.removeprefix("gw-node-"))
         return str(self._words["own"].get(code, ""))
 
     def ago(self, age_ms: int) -> str:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from edge import config
 from edge.core.rules.leakage import LeakageRule
-from edge.own_points import DISK_POINT, JOURNAL_POINT, LINK_POINT
+from edge.own_points import CONFIG_POINT, DISK_POINT, JOURNAL_POINT, LINK_POINT
 from edge.schema import ConfigError
 from tests.support import ROOT
 
@@ -66,7 +66,7 @@ def test_ten_mistakes_are_said_in_one_go() -> None:
 def test_a_configuration_without_a_mistake_has_everything_it_names() -> None:
     setup = config.load(CONFIGS / "well.toml")
     assert [item.config.name for item in setup.sources] == ["gpio", "meters", "i2c"]
-    own = [LINK_POINT, DISK_POINT, JOURNAL_POINT, "out-siren"]
+    own = [LINK_POINT, DISK_POINT, CONFIG_POINT, JOURNAL_POINT, "out-siren"]
     assert [point.code for point in setup.points] == ["smoke-203", "leak-k", "ext", *own]
     assert [output.name for output in setup.outputs] == ["buzzer", "siren"]
     assert [point.code for point in setup.plan.points if point.operation] == ["button-silence"]

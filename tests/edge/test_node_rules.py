@@ -15,8 +15,8 @@ from edge.core.values import TICK, Class, Kind, Reading, Transition
 from edge.schema import ConfigError
 from tests.support import ROOT
 
-MAINS = ("smoke-shed", "lid-n1", "gw-nodes-n1")
-SLEEPER = ("ext-shed", "cell-n2", "gw-nodes-n2")
+MAINS = ("smoke-shed", "lid-n1", "gw-node-n1")
+SLEEPER = ("ext-shed", "cell-n2", "gw-node-n2")
 DAY_S = 86_400
 
 
@@ -121,7 +121,7 @@ def test_a_dead_broker_is_one_fault_though_nodes_beat_in_their_own_time():
         course.until(at_s)
         for node in range(4):
             if at_s % 20 == 6 * node:
-                course.beat((f"smoke-n{node + 1}", f"gw-nodes-n{node + 1}"))
+                course.beat((f"smoke-n{node + 1}", f"gw-node-n{node + 1}"))
     course.until(300)
     assert [subject for _, _, subject in course.faults()] == ["nodes"]
     assert course.told[0][0] <= 98 + 85
@@ -146,3 +146,12 @@ def test_mistakes_are_named(change: dict[str, Any], wrong: str):
     with pytest.raises(ConfigError) as found:
         parse(wrong_table, "gateway.toml")
     assert any(wrong in line for line in found.value.lines), found.value.lines
+
+
+def test_no_two_nodes_of_a_home_share_a_code_whatever_source_they_hang_on():
+    twice = table()
+    other = {"name": "shed", "kind": "node", "port": 1885, "node": [{"code": "n1"}]}
+    twice["source"].append(other)
+    with pytest.raises(ConfigError) as found:
+        parse(twice, "gateway.toml")
+    assert 'gateway.toml: source.node: code "gw-node-n1" is given 2 times' in found.value.lines

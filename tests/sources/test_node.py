@@ -15,7 +15,7 @@ from tests.sources.field import Heard, config_of, mistakes_in, running, until
 from tests.sources.nodes import node, node_broker, on_a_loop, open_nodes, password_of, stanza
 from tests.support import LOOPBACK, Mosquitto
 
-OWN = "gw-nodes-n1"
+OWN = "gw-node-n1"
 
 
 @pytest.fixture

@@ -138,7 +138,7 @@ async def test_firmware_that_does_not_start_is_rolled_back_and_says_so(
             source.update(["n1"])
             await until(lambda: is_said("staged"), "the release to be there", 60)
             await until(lambda: is_said("failed: rolled back release 1"), f"the way back; {board.lines[-3:]}", 60)
-            await heard.until("gw-nodes-n1", 1)
+            await heard.until("gw-node-n1", 1)
             assert next(item.why for item in reversed(heard.readings) if item.value == 1) == "update_failed"
             assert (folder / "refused").read_text() == "1"
             assert isinstance(carried, Release)

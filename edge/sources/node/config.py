@@ -133,9 +133,9 @@ def describe(config: NodeConfig, at: NodeAt) -> Described | str:
     return Described(measured, -3, "", at.quantity == "temperature", unit, False, quiet_ms, SETTLE_MS)
 
 
-def own_point(source: str, node: str) -> str:
-    """The code of the point that says what is wrong with a node as a whole."""
-    return f"gw-{source}-{node}"
+def own_point(node: str) -> str:
+    """The code of the point that says what is wrong with a node as a whole; pages know it by how it begins."""
+    return f"gw-node-{node}"
 
 
 def own(config: NodeConfig) -> Sequence[PointPlan]:
@@ -143,9 +143,9 @@ def own(config: NodeConfig) -> Sequence[PointPlan]:
     node, and adds no second fault to that."""
     return [
         PointPlan(
-            own_point(config.name, node.code),
+            own_point(node.code),
             "",
-            node.code,
+            own_point(node.code),  # as all of the gateway's own: catalogues have words for it
             ContactRule(on_ms=0, off_ms=0),
             Class.FAULT,
             bus=config.name,

@@ -54,7 +54,7 @@ class NodeSource:
         for entry in config.node:
             saved = self._keeper.load(entry.code)
             points = [each for each in wired if each.at.node == entry.code]
-            self._receptions[entry.code] = Reception(entry, points, own_point(config.name, entry.code), saved)
+            self._receptions[entry.code] = Reception(entry, points, own_point(entry.code), saved)
             offered[entry.code] = (saved or {}).get("offered")
         self._updates.recall(offered)
 

@@ -39,6 +39,7 @@ export function where(item) {
   if (has("own", item.point)) return say("own", item.point);
   if (item.point.startsWith("out-")) return say("own", "output", { name: item.point.slice(4) });
   if (item.point.startsWith("gw-contact-")) return say("own", "contact", { name: item.point.slice(11) });
+  if (item.point.startsWith("gw-node-")) return say("own", "node", { name: item.point.slice(8) });
   if (item.place || !item.point) return item.place || item.zone_name;
   if (item.class !== "fault") return item.point;
   return say("own", item.point.includes("/") ? "unit" : "bus", { name: item.point });
