@@ -114,8 +114,11 @@ class Gateway:
         return station.ask(self.data, {"do": "status"})
 
     def active(self) -> dict[tuple[str, str], dict[str, Any]]:
-        """The standing conditions by class and subject."""
-        return {(item["class"], item["point"]): item for item in self.status()["active"]}
+        """The standing conditions by class and subject, as they stay over a restart: without ages and values."""
+        lasting = ("class", "zone", "point", "order", "acknowledged", "confirmed")
+        return {
+            (item["class"], item["point"]): {name: item[name] for name in lasting} for item in self.status()["active"]
+        }
 
     def run(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
         """Another command of `shouwang-edge`."""

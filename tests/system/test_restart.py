@@ -38,14 +38,15 @@ def drained(path: WholePath) -> None:
 
 
 @pytest.fixture(autouse=True)
-def every_event_once_and_in_order(path: WholePath) -> Iterator[None]:
-    """After every test: no event lost, none doubled, and the chain of hashes is whole."""
+def every_event_once_and_chained(path: WholePath) -> Iterator[None]:
+    """After every test: no event lost, none doubled, and numbers and chain of hashes whole."""
     yield
     drained(path)
     held = numbers(path)
     journals = list(dict.fromkeys(journal for journal, _ in held))
     for journal in journals:
-        taken = [seq for name, seq in held if name == journal]
+        # By number: a broker that has lost what it took lets the next event overtake until the gateway sends again.
+        taken = sorted(seq for name, seq in held if name == journal)
         assert taken == list(range(1, len(taken) + 1))
     assert path.events(source="collector", kind="gap") == []
     verified = path.collector.run("verify")
