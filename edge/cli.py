@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from edge import config, locks, operating, station
+from edge import config, locks, operating, release, station
 from edge.console import command as console_command
 from edge.enrol import add_enrol
 from edge.field import commission, records, simulate
@@ -65,6 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     run = _command(commands, "run", "watch over the home until told to stop", _run)
     run.add_argument("--log", default="info", choices=["debug", "info", "warning", "error"], help="how much to log")
+    _command(commands, "release", "let the fault relay drop after a gateway that died", release.run)
     _command(commands, "check", "say everything that is wrong with the configuration, and start nothing", _check)
     status = _command(commands, "status", "what the running gateway sees and what stands", _status)
     status.add_argument("--json", action="store_true", help="the whole answer as one JSON object")

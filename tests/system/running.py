@@ -24,7 +24,7 @@ START_S = 30.0
 LATE_S = 20.0
 """How long a test waits for what takes well under a second on an idle machine."""
 
-BUZZER, LAMP_LINK, SUPPLY_CUT = 18, 12, 16
+BUZZER, LAMP_LINK, SUPPLY_CUT, FAULT_RELAY = 18, 12, 16, 20
 BUTTON_SILENCE, BUTTON_RESET = 19, 21
 SIREN_F2, FIRE_RELAY = 1, 2
 """Relays of the board that is unit 10 of the meters' bus."""

@@ -128,7 +128,7 @@ def assert_shows_the_district(demo: Running) -> None:
     assert all(home["simulated"] and home["registered"] for home in board["homes"])
     assert demo.output.count("SIMULATED") >= 3
     assert "SIMULATED" in (demo.data / "logs" / "building.log").read_text("utf-8")
-    assert len(demo.processes()) == 6, "itself, broker, collector, building, gateway, light homes"
+    assert len(demo.processes()) == 7, "itself, broker, collector, building, gateway, console, light homes"
 
 
 def test_it_ends_by_itself_after_its_seconds_wherever_it_is(tmp_path: Path) -> None:

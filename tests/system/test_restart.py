@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support import wait_until
-from tests.system.running import BUZZER, LATE_S, NO_SMOKE, SMOKE, WholePath
+from tests.system.running import BUZZER, FAULT_RELAY, LATE_S, NO_SMOKE, SMOKE, WholePath
 
 PERSON = "王护士"
 
@@ -32,7 +32,7 @@ def drained(path: WholePath) -> None:
 
     def is_drained() -> bool:
         made = path.gateway.status()["journal"]
-        return (made["id"], made["event_seq"]) in numbers(path)
+        return {(made["id"], seq) for seq in range(1, made["event_seq"] + 1)} <= set(numbers(path))
 
     wait_until(is_drained, timeout_s=60, what="every event at the collector")
 
@@ -73,6 +73,18 @@ def test_a_gateway_killed_in_alarm_sounds_again_at_once_and_knows_what_people_di
     assert set(path.gateway.active()) == set(before)
     since_ns = smoke(path, "201")
     wait_until(lambda: path.building.driven(BUZZER, 1, since_ns), what="a new point to sound in spite of the silence")
+
+
+def test_the_fault_relay_drops_with_the_gateway_and_holds_when_it_is_back(path: WholePath) -> None:
+    wait_until(lambda: path.building.pin(FAULT_RELAY) == 1, timeout_s=LATE_S, what="a gateway without a fault")
+    refused = path.gateway.run("release")
+    assert refused.returncode == 1 and path.building.pin(FAULT_RELAY) == 1, "a living gateway keeps its relay"
+    path.gateway.kill()
+    released = path.gateway.run("release")  # as its service does
+    assert released.returncode == 0, released.stderr
+    assert path.building.pin(FAULT_RELAY) == 0
+    path.gateway.start()
+    wait_until(lambda: path.building.pin(FAULT_RELAY) == 1, timeout_s=LATE_S, what="the relay to hold again")
 
 
 def test_smoke_that_began_while_the_gateway_was_off_is_heard(path: WholePath) -> None:
