@@ -44,10 +44,10 @@ def password_of(node: str) -> str:
 
 
 @contextmanager
-def node_broker(folder: Path) -> Iterator[Mosquitto]:
+def node_broker(folder: Path, certificate: str = "", key: str = "") -> Iterator[Mosquitto]:
     """mosquitto with the gateway, n1 and n2 as users, on a free port. The folder is what `node` commands keep."""
     nodes = folder / "nodes"
-    broker.write(nodes, "gateway", broker.Listener(store=""))
+    broker.write(nodes, "gateway", broker.Listener(certificate=certificate, key=key, store=""))
     for node in ("n1", "n2"):
         broker.set_user(nodes, node, password_of(node))
     made = Mosquitto(need("mosquitto", "the nodes' broker"), folder)
@@ -68,10 +68,11 @@ def stanza(port: int, folder: Path) -> dict[str, Any]:
     return {"name": "nodes", "kind": "node", "port": port, "folder": str(folder / "nodes"), "node": nodes}
 
 
-def open_nodes(port: int, folder: Path, **site: Any) -> Any:
+def open_nodes(port: int, folder: Path, ca: str | None = None, **site: Any) -> Any:
     """The source with its points, not yet running; what it keeps is in `folder`."""
     surroundings = Site(folder / "locks", True, SystemClock(), folder / "kept", **site)
-    return SOURCES["node"].open(config_of(stanza(port, folder)), wired_of("node", POINTS), surroundings)
+    config = config_of(stanza(port, folder) | ({"ca": ca} if ca is not None else {}))
+    return SOURCES["node"].open(config, wired_of("node", POINTS), surroundings)
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """Nodes over a real broker with the rights that ours gets: each report counted once, whatever the line does to it."""
 
 import asyncio
+import subprocess
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -13,7 +14,7 @@ from edge.core.values import Reading, Unknown
 from simulators.node import OTHER_HARDWARE
 from tests.sources.field import Heard, config_of, mistakes_in, running, until
 from tests.sources.nodes import node, node_broker, on_a_loop, open_nodes, password_of, stanza
-from tests.support import LOOPBACK, Mosquitto
+from tests.support import LOOPBACK, Mosquitto, need
 
 OWN = "gw-node-n1"
 
@@ -251,6 +252,31 @@ async def test_a_password_that_others_may_read_is_refused(broker: Mosquitto, tmp
     async with running(open_nodes(broker.port, tmp_path)) as heard:
         await heard.until("smoke-1", Unknown.NO_LINK)
     assert "must not be readable by others" in caplog.text
+
+
+def certificate(folder: Path, name: str) -> tuple[Path, Path]:
+    """A certificate for loopback that is its own authority, and its key."""
+    pem, key = folder / f"{name}.pem", folder / f"{name}.key"
+    command = [need("openssl", "certificates"), "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
+    command += ["-nodes", "-days", "2", "-subj", f"/CN={LOOPBACK}", "-addext", f"subjectAltName=IP:{LOOPBACK}"]
+    subprocess.run([*command, "-keyout", str(key), "-out", str(pem)], check=True, capture_output=True, timeout=60)
+    return pem, key
+
+
+# paho leaves the socket of a failed handshake to the garbage collector, which says so.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@on_a_loop
+async def test_a_broker_with_tls_is_believed_by_its_authority_and_by_no_other(tmp_path: Path, caplog):
+    (ours, key), (other, _) = certificate(tmp_path, "ours"), certificate(tmp_path, "other")
+    with node_broker(tmp_path, str(ours), str(key)) as broker:
+        source = open_nodes(broker.port, tmp_path, str(ours))
+        async with running(source):
+            await until(lambda: source.counters().get("connections"), "the broker to let us in")
+        doubting = open_nodes(broker.port, tmp_path, str(other))
+        async with running(doubting) as heard:
+            await heard.until("smoke-1", Unknown.NO_LINK)
+            assert not doubting.counters().get("connections")
+    assert "certificate verify failed" in caplog.text
 
 
 def test_the_broker_is_its_lock(tmp_path: Path):

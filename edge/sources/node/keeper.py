@@ -8,7 +8,7 @@ own, because a disk may hang: meanwhile readings go on, nothing is acknowledged,
 import json
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple
@@ -80,17 +80,22 @@ class Keeper:
             self._thread.join(0.5)
 
     def _run(self) -> None:
-        while (first := self._decided.get()) is not None:
-            decided = [first, *self._gather(first[0])]
-            for _, at_ms in decided:
-                self._wait_for_events(at_ms)
-            if self._stop.is_set():
-                return
-            latest = {receipt.node: receipt for receipt, _ in decided}
-            for receipt in latest.values():
-                self._save(receipt)
-            for receipt, _ in decided:
-                self._kept(receipt)
+        while (first := self._decided.get()) is not None and not self._stop.is_set():
+            try:
+                self._keep([first, *self._gather(first[0])])
+            except Exception:  # a mistake of ours; what is not acknowledged is said again, and kept then
+                log.exception("counted reports could not be kept")
+
+    def _keep(self, decided: Sequence[tuple[Receipt, int]]) -> None:
+        for _, at_ms in decided:
+            self._wait_for_events(at_ms)
+        if self._stop.is_set():
+            return
+        latest = {receipt.node: receipt for receipt, _ in decided}
+        for receipt in latest.values():
+            self._save(receipt)
+        for receipt, _ in decided:
+            self._kept(receipt)
 
     def _gather(self, first: Receipt) -> list[tuple[Receipt, int]]:
         """What else is there, or soon is: until something is urgent or the time is over."""
