@@ -43,6 +43,7 @@ def test_a_contact_on_a_node_sounds_the_gateways_buzzer_and_is_on_record_once(ho
 
 def test_an_alarm_while_all_is_dead_raises_once_and_with_its_age(home: NodeHome):
     before = len(home.raises())
+    home.wait(lambda: not home.kept_alarms(), "the node to be told that the alarm before is kept")
     home.board.do("wifi down")
     home.board.do(f"pin {SMOKE_PIN} 0")
     home.wait(home.kept_alarms, "the alarm on the node's flash")
