@@ -38,6 +38,10 @@ def tell(panel: Panel, point: Point) -> None:
             standing.is_present = True
             flapping.resumes(panel, standing)
         return
+    _let_stand(panel, point, now)
+
+
+def _let_stand(panel: Panel, point: Point, now: Class) -> None:
     raise_of_point(panel, point, now)
     if now is Class.FIRE:
         zone.after_fire_raised(panel, point)
@@ -93,7 +97,12 @@ def _enable(panel: Panel, points: Iterable[Point], who: str, why: str = "") -> N
     for point in points:
         del panel.disabled[point.plan.code]
         clear_condition(panel, Class.DISABLED, point.plan.code, who=who, why=why)
-        tell(panel, point)
+        now = meaning(point)
+        if point.state.level is Level.ALARM and now is not None:
+            # At once, even where the zone is under test: nobody triggered it in the tester's sight.
+            _let_stand(panel, point, now)
+        else:
+            tell(panel, point)
     watch_expiry(panel)
 
 
