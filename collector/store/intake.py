@@ -47,6 +47,7 @@ class Intake:
         self._lanes = Lanes(db.conn)
         self._due: dict[tuple[str, str, str], Journal] = {}
         self._own: OwnEvent | None = None
+        self._version = 0
         self._duplicate_ms: dict[tuple[str, str, str], int] = {}
         self._latest: dict[wire.Address, wire.State | wire.Points] = {}
 
@@ -313,6 +314,11 @@ class Intake:
         )
 
     def _own_head(self) -> tuple[str, int, str]:
+        """The end of our own log, read anew when another process has written to the store: a command may have added to
+        it, and the log is one chain."""
+        (version,) = self.db.conn.execute("PRAGMA data_version").fetchone()
+        if version != self._version:
+            self._version, self._own = version, None
         if self._own is not None:
             return self._own.journal, self._own.seq, self._own.hash
         row = self.db.conn.execute(
