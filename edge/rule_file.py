@@ -9,11 +9,11 @@ from threading import Lock
 from typing import Any
 
 from edge.journal.volume import Stamp
+from edge.patience import PATIENCE_S, within
 
 log = logging.getLogger("shouwang.rules")
 
 FILE = "rules.json"
-PATIENCE_S = 2.0
 
 
 class RuleFile:
@@ -48,9 +48,13 @@ class RuleFile:
             self._saving.release()
 
     def load(self) -> tuple[Mapping[str, Any], Stamp | None]:
-        """What was kept, and when; nothing where there is nothing that can be read."""
+        """What was kept, and when; nothing where there is nothing that can be read in time."""
         try:
-            table = json.loads(self._path.read_text("ascii"))
+            text = within(PATIENCE_S, lambda: self._path.read_text("ascii"), None)
+            if text is None:
+                log.warning("what rules remembered of days cannot be read: the disk does not answer; they begin anew")
+                return {}, None
+            table = json.loads(text)
             match table:
                 case {"stamp": [str(boot), int(mono_ms), int(wall_ms), bool(clock_ok)], "rules": dict(rules)}:
                     return rules, Stamp(boot, mono_ms, wall_ms, clock_ok)

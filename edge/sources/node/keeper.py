@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from edge.clock import Clock
 from edge.nodes.folder import write_private
+from edge.patience import PATIENCE_S, within
 
 log = logging.getLogger(__name__)
 
@@ -47,15 +48,21 @@ class Keeper:
         self._kept = kept
         self._decided: SimpleQueue[tuple[Receipt, int] | None] = SimpleQueue()
         self._stop = threading.Event()
-        self._is_failing = False
+        self._is_failing = self._hangs = False
         self._thread = threading.Thread(target=self._run, name="nodes-keeper", daemon=True)
 
     def load(self, node: str) -> dict[str, Any] | None:
         """What was kept of a node; None where nothing was or nobody can read it."""
         if self._folder is None:
             return None
+        path = self._folder / f"{node}.json"
         try:
-            table = json.loads((self._folder / f"{node}.json").read_text("utf-8"))
+            # A disk that hangs is waited for once, and not for each node.
+            text = None if self._hangs else within(PATIENCE_S, lambda: path.read_text("utf-8"), None)
+            if text is None:
+                self._hangs = True
+                raise TimeoutError("the disk does not answer")
+            table = json.loads(text)
         except FileNotFoundError:
             return None
         except (OSError, ValueError) as error:
