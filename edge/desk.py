@@ -40,7 +40,6 @@ class Desk:
         buzzers, others = kept or Kept({}, {})
         self._buzzers: list[tuple[OutputConfig, Player]] = []
         self._configs = list(outputs)
-        self._failing: set[str] = set()
         self._wanted: Signals | None = None
         self._others: list[tuple[OutputConfig, OutputDriver]] = []
         for output in outputs:
@@ -73,8 +72,9 @@ class Desk:
     def outputs(self) -> list[tuple[str, str, bool, bool]]:
         """Each output's name, its role, whether it is to be on (a buzzer: to sound), and whether driving it failed."""
         wanted = self._wanted
+        drivers: dict[OutputConfig, Player | OutputDriver] = {**dict(self._buzzers), **dict(self._others)}
         return [
-            (output.name, output.role, wanted is not None and _is_on(output, wanted), output.name in self._failing)
+            (output.name, output.role, wanted is not None and _is_on(output, wanted), drivers[output].is_failing)
             for output in self._configs
         ]
 

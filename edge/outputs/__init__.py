@@ -45,6 +45,10 @@ class OutputDriver(Protocol):
     def drive(self, is_on: bool) -> None:
         """Make it so. Returns at once, never raises, and is kept until it holds."""
 
+    @property
+    def is_failing(self) -> bool:
+        """Whether it is known not to be as it was driven. One with feedback says so by its readings instead."""
+
     def close(self) -> None:
         """The process ends: a GPIO line is released to off, a Modbus relay stays as it is."""
 

@@ -39,6 +39,11 @@ class ModbusOutput:
         """Have the port write it ahead of all polls."""
         self._port.write_coil(self._unit, self._coil, is_on)
 
+    @property
+    def is_failing(self) -> bool:
+        """Never by itself: its readings say it, by its own point."""
+        return False
+
     def close(self) -> None:
         """The relay stays as it is: a restart of the agent silences no siren."""
 

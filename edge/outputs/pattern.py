@@ -64,6 +64,11 @@ class Player:
         """Drive the output as it should be at this moment, in case that it was lost on the way."""
         self._driver.drive(self._is_on)
 
+    @property
+    def is_failing(self) -> bool:
+        """Whether the output is known not to be as it was driven."""
+        return self._driver.is_failing
+
     def close(self) -> None:
         """Stop, and close the output."""
         self.play(None)

@@ -119,6 +119,11 @@ class GpioOutput:
         self.drive(False)
 
     @property
+    def is_failing(self) -> bool:
+        """Whether the pin is not claimed, or was not set as it should be."""
+        return self._device is None or self._written is not self._wish
+
+    @property
     def is_open(self) -> bool:
         """Whether the pin is claimed."""
         return self._device is not None

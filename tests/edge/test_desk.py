@@ -45,6 +45,10 @@ class Output:
             raise OSError("the pin is gone")
         self._chip.told.append((self._name, is_on))
 
+    @property
+    def is_failing(self) -> bool:
+        return self._name in self._chip.broken
+
     def close(self) -> None:
         if self._name in self._chip.broken:
             raise OSError("the pin is gone")
@@ -85,6 +89,21 @@ def test_an_output_that_raises_stops_no_other(chip: Chip, broken: str) -> None:
     at_the_desk(lambda desk: desk.show(FIRE))
     assert {name for name, is_on in chip.told if is_on} == {output.name for output in LIST} - {broken}
     assert set(chip.closed) >= {output.name for output in LIST} - {broken, "buzzer", "second-buzzer"}
+
+
+def test_an_output_that_is_not_as_it_should_be_is_told(chip: Chip) -> None:
+    def failing(desk: Desk) -> set[str]:
+        return {name for name, _, _, has_failed in desk.outputs() if has_failed}
+
+    def test(desk: Desk) -> None:
+        desk.show(FIRE)
+        assert failing(desk) == set()
+        chip.broken = {"buzzer", "lamp"}
+        assert failing(desk) == {"buzzer", "lamp"}
+        chip.broken = set()
+        assert failing(desk) == set()
+
+    at_the_desk(test)
 
 
 def test_an_output_that_comes_back_is_driven_by_the_next_assertion(chip: Chip) -> None:

@@ -147,10 +147,12 @@ def test_a_chip_that_was_away_gets_the_latest_wish(chip: Chip, tmp_path: Path) -
             chip.is_gone = True
             buzzer.drive(False)
             assert source.counters()["write_failures"] == 1
+            assert buzzer.is_failing, "and the status says so"
             buzzer.drive(True)
             buzzer.drive(False)
             chip.is_gone = False
             await until(lambda: not chip.read(18), "the latest wish")
+            await until(lambda: not buzzer.is_failing, "it to be well again")
 
     asyncio.run(scenario())
 

@@ -19,6 +19,10 @@ class Buzzer:
     def drive(self, is_on: bool) -> None:
         self.driven.append(is_on)
 
+    @property
+    def is_failing(self) -> bool:
+        return False
+
     def close(self) -> None:
         self.is_closed = True
 
